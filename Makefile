@@ -1,0 +1,40 @@
+# Everything a developer needs; `make help` lists it. Each target sets up what it needs first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 18
+
+setup: $(STAMP)  ## Create .venv with everything for running and developing
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar on --constraint constraints.txt --editable '.[local,dev]'
+	@touch $@
+
+run: $(STAMP)  ## Fetch the bundled model, build its variants and serve them on http://127.0.0.1:8080
+	$(BIN)/trilemma serve
+
+test: lint  ## Run linters, types, import rules and the whole test suite
+	$(BIN)/pytest
+
+lint: $(STAMP)  ## Run ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## Rewrite the code as the formatter wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## Measure what the gateway adds to a request against the worker directly
+	$(BIN)/python benchmarks/overhead.py
+
+clean:  ## Remove the environment; built models under var/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Where a variant's files come from and where they are kept."""

@@ -1,0 +1,1 @@
+"""The composer: HTTP API, routing, decision log, configuration and command line."""

@@ -1,0 +1,1 @@
+"""The decision science: pure functions over frozen values. Clock, randomness and I/O are arguments."""

@@ -1,0 +1,223 @@
+"""The values a decision is made from and the value it returns. All frozen; ratios lie in [0, 1]."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = (
+    "Candidate",
+    "CandidateState",
+    "Decision",
+    "Estimate",
+    "Exclusion",
+    "ExclusionReason",
+    "Limits",
+    "Objective",
+    "Policy",
+    "Profile",
+    "RoutingRequest",
+    "Verdict",
+    "Weights",
+)
+
+NonNegative = Annotated[float, Meta(ge=0)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+
+
+class CandidateState(StrEnum):
+    """Live state of a variant when the decision is made."""
+
+    WARM = "warm"
+    LOADING = "loading"
+    COLD = "cold"
+    UNAVAILABLE = "unavailable"
+
+
+class ExclusionReason(StrEnum):
+    """Why a candidate could not be chosen. Closed: it doubles as a metric label."""
+
+    UNAVAILABLE = "unavailable"
+    """Not built, failed, or draining."""
+    NOT_REQUESTED = "not_requested"
+    """The request pins another variant, or an alias leaves this one out."""
+    FAILED_BEFORE = "failed_before"
+    """An earlier attempt of this request failed on it."""
+    CONTEXT = "context"
+    """Prompt and answer exceed its context."""
+    CAPABILITY = "capability"
+    """It lacks something the request needs."""
+    TTFT = "ttft"
+    """Its predicted time to first token breaks the limit."""
+    LATENCY = "latency"
+    """Its predicted latency breaks the limit."""
+    COST = "cost"
+    """Its predicted cost breaks the limit."""
+    QUALITY = "quality"
+    """Its predicted quality is below the floor."""
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much speed, cost and accuracy matter against each other; only their ratios count."""
+
+    speed: NonNegative = 0.0
+    cost: NonNegative = 0.0
+    accuracy: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        """At least one must count."""
+        if self.speed + self.cost + self.accuracy <= 0:
+            raise ValueError("at least one of speed, cost and accuracy must be above 0")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hard limits; a candidate predicted to break one is excluded. None means no limit."""
+
+    ttft_s: Annotated[float, Meta(gt=0)] | None = None
+    latency_s: Annotated[float, Meta(gt=0)] | None = None
+    max_cost_usd: Annotated[float, Meta(gt=0)] | None = None
+    min_quality: Ratio | None = None
+
+    def tightened(self, other: Limits) -> Limits:
+        """The stricter of both in every field: a request may tighten, never loosen."""
+        return Limits(
+            ttft_s=_least(self.ttft_s, other.ttft_s),
+            latency_s=_least(self.latency_s, other.latency_s),
+            max_cost_usd=_least(self.max_cost_usd, other.max_cost_usd),
+            min_quality=_greatest(self.min_quality, other.min_quality),
+        )
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request must meet: weights, plus hard limits."""
+
+    weights: Weights
+    limits: Limits = Limits()
+
+
+class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision may know about a request."""
+
+    objective: Objective
+    prompt_tokens: int
+    """Estimated, or counted where a count was cheap."""
+    max_completion_tokens: int | None = None
+    """The caller's limit on the answer."""
+    needs: frozenset[str] = frozenset()
+    """Capabilities the answer requires."""
+    allowed: frozenset[str] | None = None
+    """Variants the request may use; None is all, one is a pinned request."""
+    failed: frozenset[str] = frozenset()
+    """Variants on which an earlier attempt of this request failed."""
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a variant before any traffic: its measured card or stated figures."""
+
+    quality: Ratio
+    quality_se: NonNegative = 0.0
+    ttft_s: NonNegative
+    """At `ttft_prompt_tokens`."""
+    ttft_prompt_tokens: int = 60
+    tpot_s: NonNegative
+    prefill_tokens_per_s: Annotated[float, Meta(gt=0)] = 1000.0
+    completion_tokens: Annotated[float, Meta(gt=0)] = 64.0
+    """Mean answer length where the request does not limit it."""
+    cold_start_s: NonNegative = 0.0
+    source: Literal["card", "stated", "prior"] = "card"
+    """`prior` when nothing was measured or stated: the estimate is a guess, and says so."""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant plus its live state at decision time: the bandit's action."""
+
+    name: str
+    state: CandidateState
+    profile: Profile
+    context_tokens: int
+    capabilities: frozenset[str] = frozenset()
+    queued: int = 0
+    running: int = 0
+    max_running: int = 1
+    starts_in_s: float | None = None
+    """Seconds until a loading variant can answer, where known."""
+    prompt_per_token_usd: NonNegative = 0.0
+    completion_per_token_usd: NonNegative = 0.0
+    compute_per_s_usd: NonNegative = 0.0
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a candidate is predicted to do with one request."""
+
+    quality: Ratio
+    ttft_s: NonNegative
+    """Cold start and queue included."""
+    tpot_s: NonNegative
+    completion_tokens: NonNegative
+    latency_s: NonNegative
+    cost_usd: NonNegative
+
+
+class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a candidate is out, with the two figures that say so."""
+
+    reason: ExclusionReason
+    detail: str
+    """For a person: predicted value against limit."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decision thought of one candidate."""
+
+    variant: str
+    state: CandidateState
+    excluded_because: Exclusion | None
+    estimate: Estimate | None
+    utility: float | None
+    """None for an excluded candidate."""
+    propensity: Ratio
+    """Probability with which it was going to be chosen; 0 exactly for excluded ones."""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The choice, and everything needed to explain and evaluate it later."""
+
+    choice: str | None
+    """None when no candidate could be chosen at all."""
+    verdicts: tuple[Verdict, ...]
+    """One per candidate, in the order given."""
+    violated: ExclusionReason | None = None
+    """Set when nothing was feasible and the least violation was taken."""
+    explored: bool = False
+    """Whether the choice is not the one of highest utility."""
+
+    @property
+    def propensities(self) -> dict[str, float]:
+        """Probability by variant; sums to 1 unless `choice` is None."""
+        return {verdict.variant: verdict.propensity for verdict in self.verdicts}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a policy document that `decide` reads."""
+
+    hash: str
+    """Content hash, named by every decision."""
+    priorities: dict[str, Weights]
+    """The weights behind each named hint."""
+    epsilon: Ratio = 0.05
+    """Share of traffic spread evenly over the feasible candidates."""
+    temperature: NonNegative = 0.0
+    """Softmax temperature on utility for the rest; 0 is the argmax."""
+    fallback: tuple[str, ...] = ()
+    """Static order used when estimates cannot be trusted."""
+
+
+def _least(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def _greatest(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else max(a, b)
