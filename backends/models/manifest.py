@@ -12,9 +12,24 @@ import msgspec
 
 from backends.types import VariantKind
 
-__all__ = ("SCHEMA_VERSION", "Card", "FileEntry", "Lineage", "Machine", "Manifest", "TaskScore")
+__all__ = (
+    "SCHEMA_VERSION",
+    "BuildStage",
+    "Card",
+    "FileEntry",
+    "Format",
+    "Lineage",
+    "Machine",
+    "Manifest",
+    "Parameter",
+    "TaskScore",
+)
 
 SCHEMA_VERSION = 1
+
+Format = Literal["gguf", "safetensors"]
+BuildStage = Literal["checkpoint", "final"]
+Parameter = str | int | float | bool | list[int]
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +99,7 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """`source`, `dequantize`, `q8_0`, `prune`, `distill`."""
     parents: tuple[str, ...] = ()
     """`NAME@REVISION` or the source string of what it was made from."""
-    parameters: dict[str, str | int | float | bool | list[int]] = {}
+    parameters: dict[str, Parameter] = {}
     """What the recipe was told and what it chose: seed, layers removed, minutes, tokens, losses."""
 
 
@@ -96,11 +111,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     kind: VariantKind
     revision: str
     """First 12 hex digits of the digest over the files."""
-    format: Literal["gguf", "safetensors"]
+    format: Format
     lineage: Lineage
     files: tuple[FileEntry, ...]
     created_at_s: float
     """Unix time."""
+    source: str = ""
+    """The variant's `source` when it was built; another source means another build."""
+    stage: BuildStage = "final"
+    """`checkpoint` while the recipe that made it means to replace it by something better."""
     licence: str = ""
     """SPDX identifier of the weights' licence."""
     card: Card | None = None
