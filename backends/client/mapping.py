@@ -25,7 +25,7 @@ from backends.errors import (
     UpstreamTimeoutError,
 )
 
-__all__ = ("MAX_RETRY_AFTER_S", "from_error_object", "from_exception", "from_response", "retry_after_s")
+__all__ = ("MAX_RETRY_AFTER_S", "from_error_object", "from_exception", "from_response", "kind_of", "retry_after_s")
 
 MAX_RETRY_AFTER_S = 3600.0
 """A server that asks for longer is taken to mean this."""
@@ -65,9 +65,14 @@ def from_exception(error: BaseException, *, doing: str) -> UpstreamError:
     """
     if isinstance(error, UpstreamError):
         return error
-    kind = next((ours for theirs, ours in _BY_EXCEPTION if isinstance(error, theirs)), ConnectionLostError)
+    kind = kind_of(type(error))
     # Never repr(error): it prints the request's headers, the key among them.
     return kind(f"{doing}: {str(error) or type(error).__name__}"[:_MESSAGE_CHARACTERS])
+
+
+def kind_of(raised: type[BaseException]) -> type[UpstreamError]:
+    """Our class for one of aiohttp's or the system's."""
+    return next((ours for theirs, ours in _BY_EXCEPTION if issubclass(raised, theirs)), ConnectionLostError)
 
 
 def from_response(

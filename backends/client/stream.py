@@ -114,7 +114,8 @@ class EventStream:
                 chunk = await self._response.content.readany()
         except TimeoutError:
             raise UpstreamTimeoutError(self._what_ran_out()) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError is how aiohttp says that the session was closed meanwhile.
             lost = from_exception(error, doing="reading the stream")
             if not self.complete:
                 raise lost from None
@@ -136,18 +137,26 @@ class EventStream:
                 self.finish_reasons[choice.index] = choice.finish_reason
 
     def _leave(self) -> None:
-        """The answer is complete: let the connection return to the pool by itself once the last chunk arrives."""
-        self._end()
+        """The answer is complete: the connection returns to the pool by itself once the last chunk has arrived."""
         content = self._response.content
-        if not content.is_eof():
-            timer = self._loop.call_later(_TRAILER_GRACE_S, self._response.close)
-            content.on_eof(timer.cancel)
+        if self._at_eof or content.is_eof():
+            self._close()
+            return
+        self._open = False
+        timer = self._loop.call_later(_TRAILER_GRACE_S, self._hang_up)
+
+        def returned() -> None:
+            timer.cancel()
+            self._on_end()
+
+        content.on_eof(returned)
 
     def _close(self) -> None:
         if self._open:
-            self._end()
-            self._response.close()
+            self._open = False
+            self._hang_up()
 
-    def _end(self) -> None:
-        self._open = False
+    def _hang_up(self) -> None:
+        """Close the connection, unless it has returned to the pool already."""
+        self._response.close()
         self._on_end()
