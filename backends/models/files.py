@@ -12,7 +12,16 @@ from pathlib import Path
 
 from backends.errors import DiskFullError
 
-__all__ = ("CHUNK_BYTES", "disk_full_raises", "link_or_copy", "remove", "sha256_of", "sync", "write_atomically")
+__all__ = (
+    "CHUNK_BYTES",
+    "disk_full_raises",
+    "is_disk_full",
+    "link_or_copy",
+    "remove",
+    "sha256_of",
+    "sync",
+    "write_atomically",
+)
 
 CHUNK_BYTES = 1 << 20
 
@@ -72,18 +81,24 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room.
+
+    Libraries written in other languages say so in the text of their own exceptions only.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    return any(text in str(error) for text in _FULL_TEXTS)
+
+
 @contextmanager
 def disk_full_raises(what: str) -> Iterator[None]:
-    """Turn every way in which a full disk shows into DiskFullError.
-
-    Libraries written in other languages report it in the text of their own exceptions, so the text is looked at too.
-    """
+    """Turn every way in which a full disk shows into DiskFullError."""
     try:
         yield
     except DiskFullError:
         raise
     except Exception as error:
-        full = error.errno in _FULL if isinstance(error, OSError) else any(t in str(error) for t in _FULL_TEXTS)
-        if full:
+        if is_disk_full(error):
             raise DiskFullError(f"no room for {what}: {error}") from error
         raise
