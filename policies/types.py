@@ -104,6 +104,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     objective: Objective
     prompt_tokens: int
     """Estimated, or counted where a count was cheap."""
+    min_prompt_tokens: int = 1
+    """What the prompt has at least: only this may exclude a candidate for its context, the rest is a guess."""
     max_completion_tokens: int | None = None
     """The caller's limit on the answer."""
     needs: frozenset[str] = frozenset()
@@ -123,6 +125,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """At `ttft_prompt_tokens`."""
     ttft_prompt_tokens: int = 60
     tpot_s: NonNegative
+    tpot_slope_s: NonNegative = 0.0
+    """Added to the time per output token for each further request decoded together."""
     prefill_tokens_per_s: Annotated[float, Meta(gt=0)] = 1000.0
     completion_tokens: Annotated[float, Meta(gt=0)] = 64.0
     """Mean answer length where the request does not limit it."""
@@ -179,7 +183,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     utility: float | None
     """None for an excluded candidate."""
     propensity: Ratio
-    """Probability with which it was going to be chosen; 0 exactly for excluded ones."""
+    """Probability with which it was going to be chosen; 0 for excluded ones and for cold ones that were not best."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +197,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Set when nothing was feasible and the least violation was taken."""
     explored: bool = False
     """Whether the choice is not the one of highest utility."""
+    fallback_used: bool = False
+    """Whether the policy's static order decided, because estimates could not be trusted."""
 
     @property
     def propensities(self) -> dict[str, float]:

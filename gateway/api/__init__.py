@@ -1,0 +1,1 @@
+"""The HTTP surface. Wire types stop here: everything behind it receives a `ValidRequest`."""

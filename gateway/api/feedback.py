@@ -1,0 +1,49 @@
+"""`POST /v1/feedback` and `GET /v1/decisions/{id}`: judging an answer, and reading why it was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.datastructures import State
+
+from gateway.api.openapi import documents
+from gateway.api.parse import decode_body
+from gateway.api.wire import FeedbackBody
+from gateway.decisions.types import ObservationRow, ObservationSource
+from gateway.errors import NotFoundError
+from gateway.routing.exchange import new_id
+from gateway.services import Services
+
+__all__ = ("feedback", "show_decision")
+
+
+@post("/v1/feedback", status_code=200, operation_class=documents(FeedbackBody, "The score was recorded."))
+async def feedback(request: Request[Any, Any, State], services: Services) -> dict[str, Any]:
+    """Join a score to the decision it judges."""
+    body = decode_body(await request.body(), FeedbackBody)
+    if not await services.log.knows(body.decision_id):
+        raise NotFoundError(f"decision `{body.decision_id}` does not exist", param="decision_id")
+    wall_s = services.clock.wall_s()
+    row = ObservationRow(
+        observation_id=new_id("obs", wall_s=wall_s),
+        decision_id=body.decision_id,
+        created_at_s=wall_s,
+        source=ObservationSource.FEEDBACK,
+        name=body.name,
+        score=body.score,
+        comment=body.comment,
+    )
+    services.log.record(row)
+    return {"id": row.observation_id, "object": "feedback", "decision_id": row.decision_id}
+
+
+@get("/v1/decisions/{decision_id:str}", operation_class=documents(None, "The decision, its outcome, its scores."))
+async def show_decision(decision_id: str, services: Services) -> dict[str, Any]:
+    """Show a decision with its outcome and observations."""
+    record = await services.log.find(decision_id)
+    if record is None:
+        raise NotFoundError(f"decision `{decision_id}` does not exist")
+    shown: dict[str, Any] = msgspec.to_builtins(record)
+    return shown

@@ -1,0 +1,146 @@
+"""`POST /v1/chat/completions` and `/v1/completions`: one request in, one answer or one stream out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.datastructures import State
+
+from backends.errors import BackendError
+from backends.sse import DONE, encode_event
+from gateway.api.event_stream import ClientDisconnectedError, EventStreamResponse, until_disconnect
+from gateway.api.headers import response_headers
+from gateway.api.openapi import documents
+from gateway.api.parse import parse_chat, parse_completion
+from gateway.api.wire import ChatBody, CompletionBody
+from gateway.decisions.types import Ending
+from gateway.errors import ApiError, InternalError, from_backend
+from gateway.routing.call import Event
+from gateway.routing.exchange import Exchange
+from gateway.routing.request import ValidRequest
+from gateway.services import Services
+
+__all__ = ("chat_completions", "completions")
+
+logger = logging.getLogger(__name__)
+
+_encoder = msgspec.json.Encoder()
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+CLIENT_CLOSED = 499
+"""Status recorded where the client is no longer there to read it."""
+
+
+@post("/v1/chat/completions", operation_class=documents(ChatBody, "A chat answer, whole or as a stream."))
+async def chat_completions(request: Request[Any, Any, State], services: Services) -> Response[Any]:
+    """Answer a conversation."""
+    return await _generate(request, services, parse_chat(await request.body(), request.headers))
+
+
+@post("/v1/completions", operation_class=documents(CompletionBody, "A continued text, whole or as a stream."))
+async def completions(request: Request[Any, Any, State], services: Services) -> Response[Any]:
+    """Continue a text."""
+    return await _generate(request, services, parse_completion(await request.body(), request.headers))
+
+
+async def _generate(request: Request[Any, Any, State], services: Services, valid: ValidRequest) -> Response[Any]:
+    given = request.headers.get("x-request-id", "")
+    exchange = Exchange(
+        valid, clock=services.clock, log=services.log, request_id=given if _REQUEST_ID.match(given) else None
+    )
+    try:
+        work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
+        return await until_disconnect(request.receive, work)
+    except ClientDisconnectedError:
+        exchange.end(Ending.CANCELLED)
+        return Response(b"", status_code=CLIENT_CLOSED)
+    except ApiError as error:
+        exchange.end(Ending.FAILED, error_type=error.error_type)
+        error.headers |= response_headers(exchange, when="whole")
+        raise
+    except BaseException:
+        exchange.end(services.interrupted())
+        raise
+
+
+async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
+    answer = await services.dispatcher.answer(exchange)
+    if exchange.request.explain:
+        answer["trilemma"] = exchange.explanation()
+    exchange.end(Ending.DONE)
+    headers = response_headers(exchange, when="whole")
+    return Response(_encoder.encode(answer), status_code=200, media_type="application/json", headers=headers)
+
+
+async def _stream(exchange: Exchange, services: Services) -> EventStreamResponse:
+    """Wait for the first token, so that a failure until then is a plain error; then hand over to the relay."""
+    events = services.dispatcher.stream(exchange)
+    try:
+        first = await anext(events)
+    except BaseException:
+        await events.aclose()
+        raise
+    headers = response_headers(exchange, when="stream")
+    return EventStreamResponse(_relay(exchange, services, first, events), headers=headers)
+
+
+async def _relay(
+    exchange: Exchange, services: Services, first: Event, rest: AsyncGenerator[Event, None]
+) -> AsyncGenerator[bytes, None]:
+    """Pass events on; from here on this generator sees to the ending, and it is closed on every path."""
+    try:
+        async with aclosing(rest) as events:
+            yield _forward(exchange, first)
+            async for event in events:
+                if encoded := _forward(exchange, event):
+                    yield encoded
+        exchange.end(Ending.DONE)
+        if last := _last(exchange):
+            yield last
+        yield DONE
+    except ApiError as error:
+        exchange.end(Ending.FAILED, error_type=error.error_type)
+        yield encode_event(error.to_json())
+    except BackendError as error:
+        exchange.end(Ending.FAILED, error_type=error.error_type)
+        yield encode_event(from_backend(error).to_json())
+    except Exception:
+        logger.exception("stream %s failed", exchange.request_id)
+        exchange.end(Ending.FAILED, error_type=InternalError.error_type)
+        yield encode_event(InternalError().to_json())
+    finally:
+        exchange.end(services.interrupted())
+
+
+def _forward(exchange: Exchange, event: Event) -> bytes:
+    """One event for the caller; the usage, which we always ask for, is left to the last chunk."""
+    event.pop("usage", None)
+    if not event["choices"]:
+        return b""
+    if exchange.request.include_usage:
+        event["usage"] = None
+    return encode_event(_encoder.encode(event))
+
+
+def _last(exchange: Exchange) -> bytes:
+    """The chunk after the answer: usage and explanation, each where it was asked for."""
+    request = exchange.request
+    if not (request.include_usage or request.explain):
+        return b""
+    chunk: Event = {
+        "id": exchange.request_id,
+        "object": "chat.completion.chunk" if request.route == "chat" else "text_completion",
+        "created": exchange.created_s,
+        "model": exchange.variant,
+        "choices": [],
+    }
+    if request.include_usage:
+        chunk["usage"] = exchange.usage
+    if request.explain:
+        chunk["trilemma"] = exchange.explanation()
+    return encode_event(_encoder.encode(chunk))

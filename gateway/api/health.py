@@ -1,0 +1,35 @@
+"""Whether the process lives, and whether it can answer a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from backends.types import VariantStatus, WorkerState
+from gateway.api.openapi import documents
+from gateway.services import Services
+
+__all__ = ("livez", "readyz")
+
+_ANSWERING = {WorkerState.WARM, WorkerState.COLD}
+"""A cold variant answers too, after it has been started."""
+
+
+@get(["/livez", "/health/liveliness"], operation_class=documents(None, "The process runs."))
+async def livez() -> dict[str, str]:
+    """Say that the process runs."""
+    return {"status": "ok"}
+
+
+@get(["/readyz", "/healthz", "/health/readiness"], operation_class=documents(None, "A variant can answer."))
+async def readyz(services: Services) -> Response[dict[str, Any]]:
+    """Say whether at least one variant can answer, and how each stands."""
+    views = services.catalogue.views()
+    ready = not services.stopping and any(view.status.state in _ANSWERING for view in views)
+    body = {"status": "ready" if ready else "starting", "variants": {v.variant.name: _stand(v.status) for v in views}}
+    return Response(body, status_code=200 if ready else 503)
+
+
+def _stand(status: VariantStatus) -> dict[str, Any]:
+    return {"state": status.state, "progress": status.progress, "message": status.message}

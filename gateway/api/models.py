@@ -1,0 +1,53 @@
+"""`GET /v1/models`: the names `model` may have, with how each variant stands and measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import get
+
+from gateway.api.openapi import documents
+from gateway.errors import ModelNotFoundError
+from gateway.routing.catalogue import VariantView
+from gateway.services import Services
+
+__all__ = ("list_models", "show_model")
+
+
+@get("/v1/models", operation_class=documents(None, "All names that `model` may have."))
+async def list_models(services: Services) -> dict[str, Any]:
+    """List `auto`, the aliases and the variants."""
+    return {"object": "list", "data": [_describe(name, services) for name in services.decider.models]}
+
+
+@get("/v1/models/{name:str}", operation_class=documents(None, "One name that `model` may have."))
+async def show_model(name: str, services: Services) -> dict[str, Any]:
+    """Describe one of them."""
+    if name not in services.decider.models:
+        raise ModelNotFoundError(name, known=services.decider.models)
+    return _describe(name, services)
+
+
+def _describe(name: str, services: Services) -> dict[str, Any]:
+    catalogue = services.catalogue
+    if name in catalogue.names:
+        detail = _variant(catalogue.view(name))
+    else:
+        detail = {"kind": "alias", "variants": sorted(services.decider.reachable(name))}
+    created_s = round(services.started_at_s)
+    return {"id": name, "object": "model", "created": created_s, "owned_by": "trilemma", "trilemma": detail}
+
+
+def _variant(view: VariantView) -> dict[str, Any]:
+    variant, status = view.variant, view.status
+    return {
+        "kind": variant.kind,
+        "engine": variant.engine,
+        "context_tokens": variant.context_tokens,
+        "state": status.state,
+        "message": status.message,
+        "progress": status.progress,
+        "price": msgspec.to_builtins(variant.price),
+        "card": msgspec.to_builtins(view.card) if view.card else None,
+    }

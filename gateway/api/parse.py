@@ -1,0 +1,188 @@
+"""Bodies and headers, parsed once into a `ValidRequest`; a bad value is an error that names its path."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from backends.protocol import ChatRequest, CompletionRequest, Message
+from gateway.api.wire import ChatBody, CompletionBody, PriorityName, ServiceTier
+from gateway.errors import InvalidRequestError
+from gateway.routing.request import Route, ValidRequest
+from policies.types import Limits, Weights
+
+__all__ = ("decode_body", "parse_chat", "parse_completion")
+
+T = TypeVar("T")
+Body = ChatBody | CompletionBody
+
+_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "priority": (*get_args(PriorityName), "weights on speed, cost and accuracy"),
+    "service_tier": get_args(ServiceTier),
+    "role": get_args(inspect.get_annotations(Message, eval_str=True)["role"]),
+    "type": ("text", "json_object", "json_schema"),
+    "mode": ("default", "no-cache", "no-store"),
+}
+"""What the last part of a path may be, where a message of the decoder does not say."""
+
+_UNKNOWN = re.compile(r"unknown field `(?P<name>.*?)`")
+_MISSING = re.compile(r"missing required field `(?P<name>.*?)`")
+
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+
+_SLO_HEADERS = {
+    "x-slo-ttft-ms": ("ttft_s", 0.001),
+    "x-slo-latency-ms": ("latency_s", 0.001),
+    "x-max-cost-usd": ("max_cost_usd", 1.0),
+    "x-min-quality": ("min_quality", 1.0),
+}
+_CHAT_FIELDS = tuple(
+    f for f in ChatRequest.__struct_fields__ if f not in {"model", "stream", "stream_options", "user"}
+)
+_TEXT_FIELDS = tuple(
+    f for f in CompletionRequest.__struct_fields__ if f not in {"model", "stream", "stream_options", "user"}
+)
+
+
+class _PriorityHeader(msgspec.Struct):
+    priority: PriorityName
+
+
+def decode_body(body: bytes, type_: type[T]) -> T:
+    """Decode a JSON body strictly.
+
+    Raises:
+        InvalidRequestError: Not JSON, an unknown field, a wrong type or a value out of range.
+    """
+    decoder = _decoders.get(type_)
+    if decoder is None:
+        decoder = _decoders[type_] = msgspec.json.Decoder(type_)
+    try:
+        decoded: T = decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequestError(f"the body is not valid JSON: {error}", code="invalid_json") from None
+    return decoded
+
+
+def parse_chat(body: bytes, headers: Mapping[str, str]) -> ValidRequest:
+    """Read a chat request and its hints; body fields win over headers."""
+    request = decode_body(body, ChatBody)
+    texts = [message.text for message in request.messages]
+    needs = set[str]()
+    if request.tools:
+        needs.add("tools")
+    if request.response_format is not None and request.response_format.type != "text":
+        needs.add("json_schema")
+    if request.logprobs:
+        needs.add("logprobs")
+    return _valid(
+        request,
+        headers,
+        route=Route.CHAT,
+        fields=_CHAT_FIELDS,
+        prompt_bytes=sum(len(text.encode()) for text in texts) + 16 * len(texts),
+        max_completion_tokens=request.max_completion_tokens or request.max_tokens,
+        needs=frozenset(needs),
+    )
+
+
+def parse_completion(body: bytes, headers: Mapping[str, str]) -> ValidRequest:
+    """Read a text completion request and its hints."""
+    request = decode_body(body, CompletionBody)
+    prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
+    return _valid(
+        request,
+        headers,
+        route=Route.COMPLETION,
+        fields=_TEXT_FIELDS,
+        prompt_bytes=sum(len(prompt.encode()) for prompt in prompts),
+        max_completion_tokens=request.max_tokens,
+        needs=frozenset({"logprobs"} if request.logprobs else ()),
+    )
+
+
+def _valid(
+    request: Body,
+    headers: Mapping[str, str],
+    *,
+    route: Route,
+    fields: tuple[str, ...],
+    prompt_bytes: int,
+    max_completion_tokens: int | None,
+    needs: frozenset[str],
+) -> ValidRequest:
+    options = request.stream_options
+    if options is not None and not request.stream:
+        raise InvalidRequestError("stream_options needs stream: true", param="stream_options")
+    return ValidRequest(
+        route=route,
+        model=request.model,
+        payload={name: value for name in fields if (value := getattr(request, name)) is not None},
+        stream=bool(request.stream),
+        include_usage=options is not None and options.include_usage,
+        choices=(request.n or 1) * (len(request.prompt) if _is_batch(request) else 1),
+        priority=_priority(request.priority, headers),
+        limits=_limits(request.slo, headers),
+        service_tier=request.service_tier or "auto",
+        metadata=request.metadata or {},
+        prompt_bytes=prompt_bytes,
+        max_completion_tokens=max_completion_tokens,
+        needs=needs,
+        explain=headers.get("x-trilemma-explain", "") == "1",
+        traceparent=headers.get("traceparent"),
+    )
+
+
+def _is_batch(request: Body) -> bool:
+    return isinstance(request, CompletionBody) and isinstance(request.prompt, list)
+
+
+def _priority(stated: PriorityName | Weights | None, headers: Mapping[str, str]) -> str | Weights | None:
+    if stated is not None:
+        return stated
+    text = headers.get("x-priority")
+    if text is None:
+        return None
+    try:
+        if text.lstrip().startswith("{"):
+            return msgspec.json.decode(text, type=Weights)
+        return msgspec.convert({"priority": text}, type=_PriorityHeader).priority
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise InvalidRequestError(f"header X-Priority: {_invalid(str(error)).message}", param="X-Priority") from None
+
+
+def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:
+    """Limits from the headers, overridden field by field by those of the body."""
+    values: dict[str, float] = {}
+    for header, (field, scale) in _SLO_HEADERS.items():
+        text = headers.get(header)
+        if text is None:
+            continue
+        try:
+            number = msgspec.convert(text, type=float, strict=False) * scale
+            values[field] = getattr(msgspec.convert({field: number}, type=Limits), field)
+        except msgspec.ValidationError as error:
+            name = header.title()
+            raise InvalidRequestError(f"header {name}: {_invalid(str(error)).message}", param=name) from None
+    if stated is not None:
+        values |= {name: value for name in Limits.__struct_fields__ if (value := getattr(stated, name)) is not None}
+    return Limits(**values)
+
+
+def _invalid(text: str) -> InvalidRequestError:
+    """Turn msgspec's message into one whose `param` is the path of the field, as far as the text tells."""
+    match = _PATH.match(text)
+    what, path = (match["what"], match["path"] or "") if match else (text, "")
+    for pattern in (_UNKNOWN, _MISSING):
+        if named := pattern.search(what):
+            path = f"{path}.{named['name']}" if path else named["name"]
+    choices = _CHOICES.get(path.rpartition(".")[2]) if what.startswith("Invalid enum value") else None
+    expected = f", expected one of: {', '.join(choices)}" if choices else ""
+    return InvalidRequestError(f"{what}{expected}{f' at {path}' if path else ''}", param=path or None)

@@ -1,0 +1,73 @@
+"""What our routes accept beyond OpenAI's fields: the hints. Strict, so that a misspelt hint is an error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from backends.protocol import ChatRequest, CompletionRequest
+from policies.types import Limits, Ratio, Weights
+
+__all__ = ("CacheHint", "ChatBody", "CompletionBody", "EmbeddingBody", "FeedbackBody", "PriorityName", "ServiceTier")
+
+PriorityName = Literal["speed", "cost", "accuracy", "balanced"]
+ServiceTier = Literal["auto", "default", "flex", "priority"]
+Metadata = Annotated[dict[str, Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
+
+
+class CacheHint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a request wants to be cached."""
+
+    mode: Literal["default", "no-cache", "no-store"] = "default"
+    ttl_s: Annotated[float, Meta(gt=0)] | None = None
+
+
+class ChatBody(ChatRequest, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Body of `POST /v1/chat/completions`."""
+
+    priority: PriorityName | Weights | None = None
+    """What matters: a name, or weights on speed, cost and accuracy."""
+    slo: Limits | None = None
+    """Hard limits of this request."""
+    service_tier: ServiceTier | None = None
+    """Urgency in the queue."""
+    metadata: Metadata | None = None
+    """Tags for routing rules and reports."""
+    cache: CacheHint | None = None
+    store: bool | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+
+
+class CompletionBody(CompletionRequest, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Body of `POST /v1/completions`."""
+
+    priority: PriorityName | Weights | None = None
+    slo: Limits | None = None
+    service_tier: ServiceTier | None = None
+    metadata: Metadata | None = None
+    cache: CacheHint | None = None
+
+
+class EmbeddingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Body of `POST /v1/embeddings`."""
+
+    input: str | Annotated[list[str], Meta(min_length=1, max_length=2048)]
+    model: str = "auto"
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Meta(ge=1)] | None = None
+    user: str | None = None
+
+
+class FeedbackBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/feedback`."""
+
+    decision_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    """From the `X-Trilemma-Decision` header of the answer."""
+    score: Ratio
+    """How good the answer was, in [0, 1]."""
+    name: Annotated[str, Meta(min_length=1, max_length=64)] = "score"
+    """What was judged, where there is more than one thing."""
+    comment: Annotated[str, Meta(max_length=4096)] | None = None

@@ -1,0 +1,44 @@
+"""The `trilemma` command. Exit codes: 0 done, 1 the answer is no, 2 wrong use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway import __version__
+from gateway.cli.chat import chat
+from gateway.cli.config import config
+from gateway.cli.context import CliContext
+from gateway.cli.decisions import decisions
+from gateway.cli.init import init
+from gateway.cli.serve import serve
+from gateway.cli.variants import variants
+
+__all__ = ("main",)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Configuration file. Default: trilemma.yaml if there is one, else the built-in configuration.",
+)
+@click.option(
+    "--var",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var"),
+    show_default=True,
+    help="State directory: models, database, sockets.",
+)
+@click.version_option(__version__, prog_name="trilemma")
+@click.pass_context
+def main(context: click.Context, config_file: Path | None, var: Path) -> None:
+    """Serve several variants of a language model behind one OpenAI API, each request by the right one."""
+    context.obj = CliContext(config_file=config_file, var=var)
+
+
+for command in (serve, init, chat, config, variants, decisions):
+    main.add_command(command)

@@ -1,0 +1,165 @@
+"""Every error a caller can see, and the one place where failures behind the gateway become one.
+
+    ApiError                        status  type
+    ├── InvalidRequestError         400     invalid_request_error
+    │   └── ContextLengthError      400     invalid_request_error, code context_length_exceeded
+    ├── ModelNotFoundError          404     model_not_found
+    ├── NotFoundError               404     not_found
+    ├── DeadlineError               408     timeout
+    ├── PayloadTooLargeError        413     payload_too_large
+    ├── RateLimitError              429     rate_limit_exceeded
+    ├── InternalError               500     server_error
+    ├── UpstreamFailedError         502     upstream_error
+    └── UnavailableError            503     overloaded
+
+The types are a closed vocabulary: they double as the metric label and as `error_type` in the decision log.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from backends import errors as backend
+from backends.protocol import ErrorBody, ErrorReply
+
+__all__ = (
+    "ApiError",
+    "ContextLengthError",
+    "DeadlineError",
+    "InternalError",
+    "InvalidRequestError",
+    "ModelNotFoundError",
+    "NotFoundError",
+    "PayloadTooLargeError",
+    "RateLimitError",
+    "UnavailableError",
+    "UpstreamFailedError",
+    "from_backend",
+)
+
+_encoder = msgspec.json.Encoder()
+
+
+class ApiError(Exception):
+    """Root of the tree; renders as OpenAI's error object."""
+
+    status: ClassVar[int] = 500
+    error_type: ClassVar[str] = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        """Path of the field to blame, such as `messages[0].role`."""
+        self.code = code
+        """A narrower name than the type, where there is one."""
+        self.headers: dict[str, str] = {}
+        """Headers of the answer; handlers add those that tell what was tried."""
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(max(1, round(retry_after_s)))
+
+    def to_json(self) -> bytes:
+        """The error object, as a body or as an event inside a stream."""
+        body = ErrorBody(message=self.message, type=self.error_type, param=self.param, code=self.code)
+        return _encoder.encode(ErrorReply(error=body))
+
+
+class InvalidRequestError(ApiError):
+    """The request cannot be served as it is; `param` names the field."""
+
+    status = 400
+    error_type = "invalid_request_error"
+
+
+class ContextLengthError(InvalidRequestError):
+    """Prompt and answer fit no variant that may serve the request."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="messages", code="context_length_exceeded")
+
+
+class ModelNotFoundError(ApiError):
+    """No variant or alias has this name."""
+
+    status = 404
+    error_type = "model_not_found"
+
+    def __init__(self, model: str, *, known: list[str]) -> None:
+        super().__init__(
+            f"model `{model}` does not exist; known models: {', '.join(known)}", param="model", code="model_not_found"
+        )
+
+
+class NotFoundError(ApiError):
+    """No such route or object."""
+
+    status = 404
+    error_type = "not_found"
+
+
+class DeadlineError(ApiError):
+    """No answer within the request's time."""
+
+    status = 408
+    error_type = "timeout"
+
+
+class PayloadTooLargeError(ApiError):
+    """The body is over the configured limit."""
+
+    status = 413
+    error_type = "payload_too_large"
+
+
+class RateLimitError(ApiError):
+    """Too many requests."""
+
+    status = 429
+    error_type = "rate_limit_exceeded"
+
+
+class InternalError(ApiError):
+    """Our own fault."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error; the request id finds it in the log")
+
+
+class UpstreamFailedError(ApiError):
+    """The variant failed, and no other could take over."""
+
+    status = 502
+    error_type = "upstream_error"
+
+
+class UnavailableError(ApiError):
+    """No variant can take the request now."""
+
+    status = 503
+    error_type = "overloaded"
+
+
+def from_backend(error: backend.BackendError) -> ApiError:
+    """What a caller sees of a failed variant; `code` keeps the backend's name for it."""
+    match error:
+        case backend.ContextLengthError():
+            return ContextLengthError(str(error))
+        case backend.BadRequestError():
+            return InvalidRequestError(str(error), code=error.error_type)
+        case backend.UpstreamTimeoutError():
+            return DeadlineError(str(error), code=error.error_type)
+        case backend.RateLimitedError():
+            return RateLimitError(str(error), code=error.error_type, retry_after_s=error.retry_after_s or 1.0)
+        case backend.OverloadedError():
+            return UnavailableError(str(error), code=error.error_type, retry_after_s=error.retry_after_s or 1.0)
+        case _:
+            return UpstreamFailedError(str(error), code=error.error_type)

@@ -1,0 +1,62 @@
+"""Opens what a gateway process needs, in order, and closes it in the reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+from backends.supervisor.control import ControlClient
+from policies.estimators.card import CardEstimator
+
+from backends.models.store import Store
+from gateway.clock import SYSTEM_CLOCK
+from gateway.decisions.log import DecisionLog
+from gateway.paths import StatePaths
+from gateway.routing.catalogue import Catalogue
+from gateway.routing.decider import Decider
+from gateway.routing.dispatch import Dispatcher
+from gateway.routing.policy import policy_from
+from gateway.services import Services
+from gateway.settings import Settings
+
+__all__ = ("open_services",)
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, paths: StatePaths, *, ready: Callable[[Services], None] = lambda _: None
+) -> AsyncGenerator[Services, None]:
+    """The services of one API process, until it stops; `ready` is told of them when they are open."""
+    log = DecisionLog(paths.database_url(settings), flush_interval_s=settings.store.flush_interval_s)
+    catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
+    decider = Decider(
+        catalogue=catalogue,
+        aliases=settings.aliases,
+        policy=policy_from(settings),
+        estimator=CardEstimator(),
+        log=log,
+        rng=np.random.default_rng(),
+    )
+    await log.start()
+    watching = asyncio.create_task(catalogue.watch())
+    try:
+        services = Services(
+            settings=settings,
+            clock=SYSTEM_CLOCK,
+            log=log,
+            catalogue=catalogue,
+            decider=decider,
+            dispatcher=Dispatcher(catalogue=catalogue, decider=decider, settings=settings.server),
+            started_at_s=SYSTEM_CLOCK.wall_s(),
+        )
+        ready(services)
+        yield services
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await catalogue.aclose()
+        await log.aclose()

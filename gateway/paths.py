@@ -1,0 +1,31 @@
+"""Where state lives on disk: models, the database, sockets. One directory, `./var` unless `--var` says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.settings import Settings
+
+__all__ = ("StatePaths",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatePaths:
+    """Paths below the state directory."""
+
+    root: Path
+
+    @property
+    def models(self) -> Path:
+        """Built variants."""
+        return self.root / "models"
+
+    @property
+    def run(self) -> Path:
+        """Sockets of the running processes."""
+        return self.root / "run"
+
+    def database_url(self, settings: Settings) -> str:
+        """The configured database, or an SQLite file here."""
+        return settings.store.database_url or f"sqlite:///{(self.root / 'trilemma.db').resolve()}"

@@ -1,0 +1,1 @@
+"""From a validated request to an answer: candidates, the decision, the attempts, the ending."""

@@ -1,0 +1,102 @@
+"""One call to one variant: its answer, or the events of its stream, decoded and noted in the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from backends.client import Timeouts, VariantClient
+from backends.errors import ProtocolError
+from backends.protocol import Usage
+from gateway.routing.exchange import Exchange
+
+__all__ = ("Event", "streamed", "whole")
+
+Event = dict[str, Any]
+"""One decoded answer or stream event of a variant; unknown fields of remote servers are kept."""
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+async def whole(
+    exchange: Exchange, client: VariantClient, body: bytes, *, timeouts: Timeouts
+) -> AsyncGenerator[Event, None]:
+    """The one answer of a call that does not stream.
+
+    Raises:
+        BackendError: The call failed, or the answer is not complete.
+    """
+    with exchange.stage("upstream"):
+        reply = _decode(await client.request(exchange.request.route.path, body, timeouts=timeouts))
+    choices = reply["choices"]
+    if not choices or any(choice.get("finish_reason") is None for choice in choices):
+        raise ProtocolError("the answer has no finished choices")
+    _note(exchange, reply)
+    yield reply
+
+
+async def streamed(
+    exchange: Exchange, client: VariantClient, body: bytes, *, timeouts: Timeouts
+) -> AsyncGenerator[Event, None]:
+    """Events of a stream; those before the first with content are held back until it has come.
+
+    Raises:
+        BackendError: The call failed, or was cut before the answer was complete.
+    """
+    held: list[Event] = []
+    async with aclosing(_events(exchange, client, body, timeouts=timeouts)) as events:
+        with exchange.stage("first_token"):
+            async for event in events:
+                held.append(event)
+                if _has_content(event):
+                    exchange.first_token()
+                    break
+        with exchange.stage("generate"):
+            for event in held:
+                yield event
+            async for event in events:
+                yield event
+
+
+async def _events(
+    exchange: Exchange, client: VariantClient, body: bytes, *, timeouts: Timeouts
+) -> AsyncGenerator[Event, None]:
+    request = exchange.request
+    stream = await client.stream(request.route.path, body, choices=request.choices, timeouts=timeouts)
+    async with stream:
+        async for data in stream:
+            event = _decode(data)
+            _note(exchange, event)
+            yield event
+
+
+def _decode(data: bytes) -> Event:
+    try:
+        event = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"the variant sent what is not a JSON object: {error}") from None
+    if not isinstance(event.get("choices"), list):
+        raise ProtocolError("the variant sent an object without choices")
+    return event
+
+
+def _note(exchange: Exchange, event: Event) -> None:
+    """Keep usage and finish reason as they come by."""
+    if usage := event.get("usage"):
+        exchange.usage = msgspec.convert(usage, type=Usage)
+    for choice in event["choices"]:
+        if reason := choice.get("finish_reason"):
+            exchange.finish_reason = reason
+
+
+def _has_content(event: Event) -> bool:
+    """Whether an event holds something a caller could not be given twice."""
+    for choice in event["choices"]:
+        if choice.get("finish_reason") or choice.get("text"):
+            return True
+        if any(value for name, value in (choice.get("delta") or {}).items() if name != "role"):
+            return True
+    return False

@@ -1,0 +1,153 @@
+"""The gateway's live view of the variants: what each is, how it stands, and the client that reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from backends.supervisor.control import ControlClient
+
+from backends.client import Endpoint, VariantClient
+from backends.errors import BackendError, ConnectError
+from backends.models.manifest import Card
+from backends.models.store import Store
+from backends.types import Engine, Variant, VariantStatus, WorkerState
+
+__all__ = ("Catalogue", "VariantView")
+
+POLL_S = 0.25
+"""How old the reported load may be; requests of this process are counted at once."""
+
+logger = logging.getLogger(__name__)
+
+
+class VariantView(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant as it stood at the last look."""
+
+    variant: Variant
+    status: VariantStatus
+    card: Card | None = None
+    in_flight: int = 0
+    """Requests this process has at it."""
+
+
+class Catalogue:
+    """All variants of the configuration, refreshed from the supervisor while `watch` runs."""
+
+    def __init__(self, variants: Sequence[Variant], *, control: ControlClient, store: Store) -> None:
+        self._variants = {variant.name: variant for variant in variants}
+        self._control = control
+        self._store = store
+        self._status = {
+            name: VariantStatus(name=name, state=_initial_state(variant)) for name, variant in self._variants.items()
+        }
+        self._cards: dict[str, Card | None] = {}
+        self._in_flight: Counter[str] = Counter()
+        self._clients: dict[str, VariantClient] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all variants, in configuration order."""
+        return list(self._variants)
+
+    def view(self, name: str) -> VariantView:
+        """One variant as known now.
+
+        Raises:
+            KeyError: No variant has this name.
+        """
+        return VariantView(
+            variant=self._variants[name],
+            status=self._status[name],
+            card=self._cards.get(name),
+            in_flight=self._in_flight[name],
+        )
+
+    def views(self) -> list[VariantView]:
+        """All variants as known now."""
+        return [self.view(name) for name in self._variants]
+
+    @contextlib.contextmanager
+    def lease(self, name: str) -> Iterator[VariantClient]:
+        """The client that reaches a variant; it stays open until the lease ends, whatever happens to the worker.
+
+        Raises:
+            ConnectError: The variant has no running worker.
+        """
+        client = self._client(name)
+        self._in_flight[name] += 1
+        try:
+            yield client
+        finally:
+            self._in_flight[name] -= 1
+
+    async def start(self, name: str, *, timeout_s: float) -> None:
+        """Have a cold or loading variant ready; returns at once for a warm one.
+
+        Raises:
+            BackendError: It did not become ready in time.
+        """
+        if self._status[name].state is not WorkerState.WARM:
+            await self._control.start(name, timeout_s=timeout_s)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Ask the supervisor once, and read the cards of builds that are new."""
+        for status in await self._control.variants():
+            if status.name in self._variants:
+                self._status[status.name] = status
+        self._cards |= await asyncio.to_thread(self._read_cards)
+
+    async def watch(self) -> None:
+        """Refresh for ever; a supervisor that does not answer leaves the last view standing."""
+        while True:
+            try:
+                await self.refresh()
+            except BackendError as error:
+                logger.warning("the supervisor does not answer: %s", error)
+            await asyncio.sleep(POLL_S)
+
+    async def aclose(self) -> None:
+        """Close every connection, those in use after their requests."""
+        for client in self._clients.values():
+            self._retire(client)
+        await asyncio.gather(*self._closing)
+        await self._control.aclose()
+
+    def _read_cards(self) -> dict[str, Card | None]:
+        manifests = {n: self._store.current(n) for n, v in self._variants.items() if v.engine is not Engine.OPENAI}
+        return {name: manifest.card if manifest else None for name, manifest in manifests.items()}
+
+    def _client(self, name: str) -> VariantClient:
+        endpoint = self._endpoint(name)
+        client = self._clients.get(name)
+        if client is None or client.endpoint != endpoint:
+            if client is not None:
+                self._retire(client)
+            client = self._clients[name] = VariantClient(endpoint)
+        return client
+
+    def _endpoint(self, name: str) -> Endpoint:
+        variant, status = self._variants[name], self._status[name]
+        if variant.engine is Engine.OPENAI:
+            key = os.environ.get(variant.api_key.removeprefix("env:")) if variant.api_key else None
+            return Endpoint(model=variant.model or name, base_url=variant.source, api_key=key)
+        if status.socket_path is None:
+            raise ConnectError(f"variant `{name}` is {status.state}: {status.message or 'no worker runs'}")
+        return Endpoint(model=name, socket_path=status.socket_path)
+
+    def _retire(self, client: VariantClient) -> None:
+        """Close a client once the requests it carries have ended."""
+        task = asyncio.create_task(client.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _initial_state(variant: Variant) -> WorkerState:
+    return WorkerState.WARM if variant.engine is Engine.OPENAI else WorkerState.MISSING

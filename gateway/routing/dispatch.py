@@ -1,0 +1,126 @@
+"""Calls the chosen variant, and another one where the first failed before anything was sent to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from backends.client import Timeouts, VariantClient
+from backends.errors import BackendError, ContextLengthError
+from backends.protocol import Usage
+from gateway.errors import DeadlineError, from_backend
+from gateway.routing.call import Event, streamed, whole
+from gateway.routing.catalogue import Catalogue
+from gateway.routing.decider import Decider
+from gateway.routing.exchange import Attempt, Exchange
+from gateway.settings import ServerSettings
+
+__all__ = ("Dispatcher",)
+
+MAX_ATTEMPTS = 3
+
+_encoder = msgspec.json.Encoder()
+
+
+class Dispatcher:
+    """Runs the attempts of an exchange until one answers or none is left."""
+
+    def __init__(self, *, catalogue: Catalogue, decider: Decider, settings: ServerSettings) -> None:
+        self._catalogue = catalogue
+        self._decider = decider
+        self._settings = settings
+
+    async def answer(self, exchange: Exchange) -> Event:
+        """The whole answer of the variant that could give it.
+
+        Raises:
+            ApiError: Nobody could; the attempts are in the exchange.
+        """
+        async with aclosing(self._attempts(exchange, stream=False)) as events:
+            return await anext(events)
+
+    async def stream(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
+        """The events of an answer, from the first that holds content on.
+
+        Until that one has arrived a failing variant is replaced by another; nothing has been yielded by then. Later
+        the failure is raised as `BackendError`: what was sent cannot be taken back.
+        """
+        async with aclosing(self._attempts(exchange, stream=True)) as events:
+            async for event in events:
+                yield event
+
+    async def _attempts(self, exchange: Exchange, *, stream: bool) -> AsyncGenerator[Event, None]:
+        failed: frozenset[str] = frozenset()
+        while True:
+            with exchange.stage("decide"):
+                variant = self._decider.choose(exchange, failed=failed)
+            exchange.variant, exchange.tries = variant, exchange.tries + 1
+            began_s, sent, error_type = exchange.clock.monotonic_s(), False, None
+            try:
+                async with aclosing(self._attempt(exchange, variant, stream=stream)) as events:
+                    async for event in events:
+                        sent = True
+                        yield event
+                return
+            except BackendError as error:
+                error_type = error.error_type
+                if sent:
+                    raise
+                failed |= {variant}
+                if not self._another(exchange, error, failed=failed):
+                    raise from_backend(error) from error
+            finally:
+                exchange.attempts.append(_record(exchange, variant, began_s=began_s, error_type=error_type))
+
+    def _another(self, exchange: Exchange, error: BackendError, *, failed: frozenset[str]) -> bool:
+        """Whether a further variant may succeed where this one failed."""
+        worth_it = error.retryable or isinstance(error, ContextLengthError)
+        left = self._decider.reachable(exchange.request.model) - failed
+        return worth_it and bool(left) and exchange.tries < MAX_ATTEMPTS
+
+    async def _attempt(self, exchange: Exchange, variant: str, *, stream: bool) -> AsyncGenerator[Event, None]:
+        """One try at one variant: start it if it is cold, call it, account for what it did."""
+        remaining_s = self._settings.request_timeout_s - exchange.elapsed_s
+        if remaining_s <= 0:
+            raise DeadlineError(f"no answer within {self._settings.request_timeout_s:g} s")
+        with exchange.stage("load"):
+            await self._catalogue.start(variant, timeout_s=min(remaining_s, self._settings.start_timeout_s))
+        timeouts = Timeouts(total_s=remaining_s, idle_s=self._settings.idle_timeout_s)
+        began_s = exchange.clock.monotonic_s()
+        exchange.usage = Usage()
+        with self._catalogue.lease(variant) as client:
+            body = _body(exchange, client, stream=stream)
+            call = streamed if stream else whole
+            try:
+                async with aclosing(call(exchange, client, body, timeouts=timeouts)) as events:
+                    async for event in events:
+                        event["id"], event["model"] = exchange.request_id, variant
+                        yield event
+            finally:
+                self._settle(exchange, variant, busy_s=exchange.clock.monotonic_s() - began_s)
+
+    def _settle(self, exchange: Exchange, variant: str, *, busy_s: float) -> None:
+        """Add what this attempt cost; a failed one was paid for too."""
+        usage = exchange.usage
+        exchange.cost_usd += self._catalogue.view(variant).variant.price.cost_usd(
+            prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens, busy_s=busy_s
+        )
+
+
+def _body(exchange: Exchange, client: VariantClient, *, stream: bool) -> bytes:
+    payload: dict[str, Any] = {"model": client.endpoint.model, **exchange.request.payload}
+    if stream:
+        payload |= {"stream": True, "stream_options": {"include_usage": True}}
+    return _encoder.encode(payload)
+
+
+def _record(exchange: Exchange, variant: str, *, began_s: float, error_type: str | None) -> Attempt:
+    return Attempt(
+        variant=variant,
+        propensity=exchange.decision.propensities[variant] if exchange.decision else 0.0,
+        latency_s=exchange.clock.monotonic_s() - began_s,
+        error_type=error_type,
+    )

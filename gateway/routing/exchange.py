@@ -1,0 +1,149 @@
+"""One request on its way: its decision, its attempts, its figures, and its one ending.
+
+Ownership: the route handler creates the exchange and must see to it that `end` is called on every path; the stream
+relay takes that duty over once its response has begun. `end` acts once; later calls change nothing, so a `finally`
+may always call it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from backends.protocol import Usage
+from gateway.clock import Clock
+from gateway.decisions.log import DecisionLog
+from gateway.decisions.types import Ending, OutcomeRow
+from gateway.routing.request import ValidRequest
+from policies.types import Decision, Verdict
+
+__all__ = ("Attempt", "Exchange", "new_id")
+
+
+def new_id(prefix: str, *, wall_s: float) -> str:
+    """A unique id that sorts by time: prefix, milliseconds since the epoch, 80 random bits."""
+    return f"{prefix}_{round(wall_s * 1000):012x}{os.urandom(10).hex()}"
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at one variant."""
+
+    variant: str
+    propensity: float
+    """Probability with which it had been chosen."""
+    latency_s: float
+    error_type: str | None = None
+    """None for the attempt that answered."""
+
+
+class Exchange:
+    """The mutable record of one request; everything in it ends up in the decision log."""
+
+    def __init__(
+        self, request: ValidRequest, *, clock: Clock, log: DecisionLog, request_id: str | None = None
+    ) -> None:
+        self.request = request
+        self.clock = clock
+        self.started_s = clock.monotonic_s()
+        wall_s = clock.wall_s()
+        self.decision_id = new_id("dec", wall_s=wall_s)
+        self.request_id = request_id or new_id("req", wall_s=wall_s)
+        self.created_s = int(wall_s)
+        self.decision: Decision | None = None
+        self.policy_hash = ""
+        self.variant: str | None = None
+        """The variant being tried, or that answered."""
+        self.tries = 0
+        """Attempts begun."""
+        self.attempts: list[Attempt] = []
+        """Attempts that have ended."""
+        self.stages: dict[str, float] = {}
+        """Seconds by stage, in the order they began."""
+        self.usage = Usage()
+        self.finish_reason: str | None = None
+        self.ttft_s: float | None = None
+        self.cost_usd = 0.0
+        self._log = log
+        self._ended = False
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the request was taken up."""
+        return self.clock.monotonic_s() - self.started_s
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent in the block to a stage."""
+        began_s = self.clock.monotonic_s()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + self.clock.monotonic_s() - began_s
+
+    def first_token(self) -> None:
+        """Note that the first token has arrived; only the first call counts."""
+        if self.ttft_s is None:
+            self.ttft_s = self.elapsed_s
+
+    def end(self, ending: Ending, *, error_type: str | None = None) -> None:
+        """Write the outcome; acts only once."""
+        if self._ended:
+            return
+        self._ended = True
+        latency_s = self.elapsed_s
+        tokens = self.usage.completion_tokens
+        decoding_s = None if self.ttft_s is None or tokens < 2 else latency_s - self.ttft_s
+        self._log.record(
+            OutcomeRow(
+                decision_id=self.decision_id,
+                ended_at_s=self.clock.wall_s(),
+                ending=ending,
+                variant=self.variant,
+                attempts=[msgspec.to_builtins(attempt) for attempt in self.attempts],
+                cache="bypass",
+                queue_s=0.0,
+                ttft_s=self.ttft_s,
+                tpot_s=None if decoding_s is None else decoding_s / (tokens - 1),
+                latency_s=latency_s,
+                prompt_tokens=self.usage.prompt_tokens,
+                completion_tokens=tokens,
+                cost_usd=self.cost_usd,
+                finish_reason=self.finish_reason,
+                error_type=error_type,
+                stages=dict(self.stages),
+                streamed=self.request.stream,
+            )
+        )
+
+    def explanation(self) -> dict[str, Any]:
+        """What `X-Trilemma-Explain` adds to an answer."""
+        decision = self.decision
+        return {
+            "decision": self.decision_id,
+            "policy": self.policy_hash,
+            "variant": self.variant,
+            "explored": decision.explored if decision else False,
+            "violated": decision.violated if decision else None,
+            "candidates": [_explain(verdict) for verdict in decision.verdicts] if decision else [],
+            "cost_usd": self.cost_usd,
+            "ttft_s": self.ttft_s,
+            "stages": dict(self.stages),
+            "attempts": [msgspec.to_builtins(attempt) for attempt in self.attempts],
+        }
+
+
+def _explain(verdict: Verdict) -> dict[str, Any]:
+    estimate, excluded = verdict.estimate, verdict.excluded_because
+    figures = ("quality", "ttft_s", "latency_s", "cost_usd")
+    return {
+        "variant": verdict.variant,
+        "state": verdict.state,
+        "excluded_because": None if excluded is None else {"reason": excluded.reason, "detail": excluded.detail},
+        **{name: None if estimate is None else getattr(estimate, name) for name in figures},
+        "utility": verdict.utility,
+        "propensity": verdict.propensity,
+    }

@@ -1,0 +1,24 @@
+"""The policy in force: the built-in one, as the configuration changes it."""
+
+from __future__ import annotations
+
+import msgspec
+from policies.priorities import DEFAULT_POLICY, content_hash
+
+from gateway.settings import Settings
+from policies.types import Policy
+
+__all__ = ("policy_from",)
+
+
+def policy_from(settings: Settings) -> Policy:
+    """The default policy with the configured exploration, weights and fall-back order."""
+    stated = settings.policy
+    policy = msgspec.structs.replace(
+        DEFAULT_POLICY,
+        epsilon=stated.epsilon,
+        temperature=stated.temperature,
+        priorities=DEFAULT_POLICY.priorities | stated.priorities,
+        fallback=stated.fallback or tuple(variant.name for variant in settings.variants),
+    )
+    return msgspec.structs.replace(policy, hash=content_hash(policy))

@@ -1,0 +1,66 @@
+"""A request after validation: all that routing, calling and logging need, and nothing of the wire."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from policies.types import Limits, Weights
+
+__all__ = ("Route", "ValidRequest")
+
+BYTES_PER_TOKEN = 4.0
+"""English text in common vocabularies; only for estimates, the worker counts exactly."""
+
+MAX_BYTES_PER_TOKEN = 32
+"""Long runs of spaces or one letter come near this; beyond it a prompt is certainly longer than it seems."""
+
+
+class Route(StrEnum):
+    """The kind of generation, and the path it has at every variant."""
+
+    CHAT = "chat"
+    COMPLETION = "completion"
+
+    @property
+    def path(self) -> str:
+        """The path at an OpenAI-compatible server, below its base URL."""
+        return "/v1/chat/completions" if self is Route.CHAT else "/v1/completions"
+
+
+class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One validated generation request."""
+
+    route: Route
+    model: str
+    """`auto`, an alias, or a variant's name."""
+    payload: dict[str, Any]
+    """OpenAI fields for the variant, without `model` and the streaming fields."""
+    stream: bool
+    include_usage: bool
+    choices: int
+    """Answers asked for."""
+    priority: str | Weights | None
+    limits: Limits
+    service_tier: str
+    metadata: dict[str, str]
+    prompt_bytes: int
+    """UTF-8 length of the prompt, an upper bound of its tokens for a byte-level vocabulary."""
+    max_completion_tokens: int | None
+    needs: frozenset[str]
+    """Capabilities the answer requires."""
+    explain: bool
+    """Whether the caller asked for the decision in the body."""
+    traceparent: str | None
+
+    @property
+    def min_prompt_tokens(self) -> int:
+        """What the prompt has at least, no vocabulary having longer tokens on average."""
+        return max(1, self.prompt_bytes // MAX_BYTES_PER_TOKEN)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Estimated length of the prompt."""
+        return max(1, round(self.prompt_bytes / BYTES_PER_TOKEN))

@@ -1,0 +1,75 @@
+"""One API process: `python -m gateway.server`, started by the supervisor with the listening socket already open.
+
+The socket is inherited, so that a port in use is reported before anything starts, several processes share it, and a
+process that is replaced refuses no connection meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+import uvicorn
+from backends.lifeline import follow_parent
+
+from gateway.app import create_app
+from gateway.lifespan import open_services
+from gateway.paths import StatePaths
+from gateway.services import Services
+from gateway.settings import load_settings
+
+__all__ = ("main",)
+
+
+class _Server(uvicorn.Server):
+    """Tells the services at once when the process is asked to stop, before requests are drained."""
+
+    services: Services | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.services is not None:
+            self.services.stopping = True
+        super().handle_exit(sig, frame)
+
+
+@click.command()
+@click.option("--fd", type=int, required=True, help="Inherited listening socket.")
+@click.option("--config", type=click.Path(path_type=Path), default=None)
+@click.option("--var", type=click.Path(path_type=Path), required=True)
+def main(fd: int, config: Path | None, var: Path) -> None:
+    """Serve the HTTP API on an inherited socket until SIGTERM, or until the parent is gone."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    follow_parent()
+    settings = load_settings(config)
+
+    def register(services: Services) -> None:
+        server.services = services
+
+    app = create_app(
+        lambda: open_services(settings, StatePaths(root=var), ready=register),
+        max_body_bytes=settings.server.max_body_bytes,
+    )
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.server.drain_s),
+        )
+    )
+    with socket.socket(fileno=fd) as listening:
+        asyncio.run(server.serve(sockets=[listening]), loop_factory=server.config.get_loop_factory())
+
+
+if __name__ == "__main__":
+    main()

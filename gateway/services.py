@@ -1,0 +1,35 @@
+"""What the route handlers need, built once at start-up and handed to them by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.decisions.log import DecisionLog
+from gateway.decisions.types import Ending
+from gateway.routing.catalogue import Catalogue
+from gateway.routing.decider import Decider
+from gateway.routing.dispatch import Dispatcher
+from gateway.settings import Settings
+
+__all__ = ("Services",)
+
+
+@dataclass(kw_only=True)
+class Services:
+    """The parts of a running gateway."""
+
+    settings: Settings
+    clock: Clock
+    log: DecisionLog
+    catalogue: Catalogue
+    decider: Decider
+    dispatcher: Dispatcher
+    started_at_s: float
+    """Unix time at which this process began to serve."""
+    stopping: bool = False
+    """Set when the process has been told to stop: what is cut from then on was cut by us."""
+
+    def interrupted(self) -> Ending:
+        """How a request ended that was cut before its answer was complete."""
+        return Ending.STOPPED if self.stopping else Ending.CANCELLED

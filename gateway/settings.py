@@ -1,0 +1,128 @@
+"""The configuration: what `trilemma.yaml` may say, with units and ranges, and how it is read.
+
+With no file at all, `default.yaml` beside this module applies; `trilemma init` writes the same file for editing, so
+the documented defaults and the real ones cannot differ.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from policies.documents.yaml_text import decode_yaml
+
+from backends.types import Variant
+from policies.types import Ratio, Weights
+
+__all__ = (
+    "BuildSettings",
+    "PolicySettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "default_text",
+    "load_settings",
+)
+
+RESERVED_NAMES = frozenset({"auto"})
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `server` section."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """TCP port; 0 takes a free one."""
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    """API processes sharing the port."""
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 4 * 1024 * 1024
+    """Larger request bodies are refused with 413."""
+    request_timeout_s: Annotated[float, Meta(gt=0)] = 600.0
+    """Longest a request may take, whatever its own limits say."""
+    idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    """Longest silence between two tokens of a variant."""
+    start_timeout_s: Annotated[float, Meta(gt=0)] = 120.0
+    """Longest a request waits for a cold variant to start."""
+    drain_s: Annotated[float, Meta(ge=0)] = 20.0
+    """After SIGTERM, requests in flight may run on for this long."""
+    memory_budget_bytes: Annotated[int, Meta(ge=1)] | None = None
+    """Resident bytes all workers together may take; three quarters of the machine's memory when absent."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `store` section: where decisions are logged."""
+
+    database_url: str | None = None
+    """SQLAlchemy URL; an SQLite file under the state directory when absent."""
+    flush_interval_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
+    """The log is written this often; a killed process loses at most this much."""
+
+
+class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `policy` section: routing when no published policy says otherwise."""
+
+    epsilon: Ratio = 0.05
+    """Share of traffic spread evenly over the feasible variants."""
+    temperature: Annotated[float, Meta(ge=0)] = 0.0
+    """Softmax temperature on utility; 0 always takes the best."""
+    priorities: dict[str, Weights] = {}
+    """Weights behind a named hint, replacing the built-in ones."""
+    fallback: tuple[str, ...] = ()
+    """Order in which variants are tried when estimates cannot be trusted; that of `variants` when empty."""
+
+
+class BuildSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `build` section: making what is missing."""
+
+    background: bool = True
+    """Build missing variants while the others already serve."""
+    distill_minutes: Annotated[float, Meta(ge=0, le=24 * 60)] = 15.0
+    """Time given to distillation."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole configuration file."""
+
+    variants: Annotated[tuple[Variant, ...], Meta(min_length=1)]
+    """What can answer, in the order in which it is built and started."""
+    server: ServerSettings = ServerSettings()
+    aliases: dict[str, tuple[str, ...]] = {}
+    """Further names for `model`, each a list of variants to choose from."""
+    policy: PolicySettings = PolicySettings()
+    store: StoreSettings = StoreSettings()
+    build: BuildSettings = BuildSettings()
+
+    def __post_init__(self) -> None:
+        """Names must be unique and known."""
+        names = [variant.name for variant in self.variants]
+        for name in {*names, *self.aliases} & RESERVED_NAMES:
+            raise ValueError(f"`{name}` is reserved")
+        for name in names:
+            if names.count(name) > 1 or name in self.aliases:
+                raise ValueError(f"`{name}` names more than one variant or alias")
+        listed = {f"alias `{alias}`": members for alias, members in self.aliases.items()}
+        listed["policy.fallback"] = self.policy.fallback
+        for place, members in listed.items():
+            for unknown in sorted(set(members) - set(names)):
+                raise ValueError(f"{place} names unknown variant `{unknown}`; known: {', '.join(names)}")
+
+
+def default_text() -> str:
+    """The commented default configuration."""
+    return resources.files("gateway").joinpath("default.yaml").read_text(encoding="utf-8")
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read a configuration file, or the built-in default.
+
+    Raises:
+        DocumentError: The text is not a valid configuration; the message names the line and the key.
+        OSError: The file cannot be read.
+    """
+    if path is None:
+        return decode_yaml(default_text(), Settings, source_name="default.yaml")
+    return decode_yaml(path.read_text(encoding="utf-8"), Settings, source_name=str(path))

@@ -1,0 +1,1 @@
+"""Documents that people edit: read strictly, with errors that name the line."""

@@ -1,0 +1,1 @@
+"""Predictions of what a candidate will do with a request."""

@@ -1,0 +1,64 @@
+"""Estimates from a variant's measured card and its live load, before there is any traffic to learn from."""
+
+from __future__ import annotations
+
+from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
+
+__all__ = ("CardEstimator",)
+
+_LEAST_TTFT_SHARE = 0.1
+"""A short prompt is read faster than the measured one, but never in less than this share of its time."""
+
+
+class CardEstimator:
+    """A small queueing model over the card.
+
+    With r requests being decoded a token takes `tpot_s + r * tpot_slope_s`. A request that finds all slots taken
+    waits until those ahead of it have been served, `max_running` at a time. Both are deliberate simplifications;
+    the learned estimators correct them from the log.
+    """
+
+    def estimate(self, request: RoutingRequest, candidate: Candidate) -> Estimate:
+        """Predict from the profile alone: quality does not depend on the prompt yet."""
+        profile = candidate.profile
+        tpot_s = profile.tpot_s + candidate.running * profile.tpot_slope_s
+        tokens = profile.completion_tokens
+        if request.max_completion_tokens is not None:
+            tokens = min(tokens, float(request.max_completion_tokens))
+        prefill_s = _prefill_s(profile, request.prompt_tokens)
+        decode_s = max(0.0, tokens - 1.0) * tpot_s
+        ttft_s = _start_s(candidate) + _queue_s(candidate, tpot_s=tpot_s) + prefill_s
+        busy_s = prefill_s + decode_s
+        return Estimate(
+            quality=profile.quality,
+            ttft_s=ttft_s,
+            tpot_s=tpot_s,
+            completion_tokens=tokens,
+            latency_s=ttft_s + decode_s,
+            cost_usd=candidate.prompt_per_token_usd * request.prompt_tokens
+            + candidate.completion_per_token_usd * tokens
+            + candidate.compute_per_s_usd * busy_s,
+        )
+
+
+def _start_s(candidate: Candidate) -> float:
+    """Seconds until the variant can answer at all."""
+    if candidate.state is CandidateState.COLD:
+        return candidate.profile.cold_start_s
+    if candidate.state is CandidateState.LOADING:
+        return candidate.profile.cold_start_s if candidate.starts_in_s is None else candidate.starts_in_s
+    return 0.0
+
+
+def _queue_s(candidate: Candidate, *, tpot_s: float) -> float:
+    """Seconds behind the requests that wait already; none while a slot is free."""
+    if candidate.running < candidate.max_running:
+        return 0.0
+    profile = candidate.profile
+    service_s = profile.ttft_s + profile.completion_tokens * tpot_s
+    return (candidate.queued + 1) / candidate.max_running * service_s
+
+
+def _prefill_s(profile: Profile, prompt_tokens: int) -> float:
+    further_s = (prompt_tokens - profile.ttft_prompt_tokens) / profile.prefill_tokens_per_s
+    return max(profile.ttft_s + further_s, profile.ttft_s * _LEAST_TTFT_SHARE)
