@@ -26,6 +26,11 @@ class StatePaths:
         """Sockets of the running processes."""
         return self.root / "run"
 
+    @property
+    def control_socket(self) -> Path:
+        """Where the supervisor listens."""
+        return self.run / "supervisor.sock"
+
     def database_url(self, settings: Settings) -> str:
         """The configured database, or an SQLite file here."""
         return settings.store.database_url or f"sqlite:///{(self.root / 'trilemma.db').resolve()}"

@@ -6,7 +6,6 @@ process that is replaced refuses no connection meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import sys
@@ -15,8 +14,8 @@ from types import FrameType
 
 import click
 import uvicorn
-from backends.lifeline import follow_parent
 
+from backends.lifeline import follow_parent
 from gateway.app import create_app
 from gateway.lifespan import open_services
 from gateway.paths import StatePaths
@@ -68,7 +67,7 @@ def main(fd: int, config: Path | None, var: Path) -> None:
         )
     )
     with socket.socket(fileno=fd) as listening:
-        asyncio.run(server.serve(sockets=[listening]), loop_factory=server.config.get_loop_factory())
+        server.run(sockets=[listening])
 
 
 if __name__ == "__main__":

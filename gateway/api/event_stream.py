@@ -31,7 +31,11 @@ class EventStreamResponse(Response[bytes]):
         super().__init__(b"", status_code=200, headers=headers)
         self._events = events
 
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # noqa: ANN401 - the framework's signature
+    def to_asgi_response(  # type: ignore[override] # any ASGI application will do
+        self,
+        *_: Any,  # noqa: ANN401 - the framework's signature
+        **__: Any,  # noqa: ANN401
+    ) -> ASGIApp:
         """The application that sends it; nothing is added by the framework."""
         headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **self.headers}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

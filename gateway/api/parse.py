@@ -127,7 +127,7 @@ def _valid(
         payload={name: value for name in fields if (value := getattr(request, name)) is not None},
         stream=bool(request.stream),
         include_usage=options is not None and options.include_usage,
-        choices=(request.n or 1) * (len(request.prompt) if _is_batch(request) else 1),
+        choices=(request.n or 1) * _prompts(request),
         priority=_priority(request.priority, headers),
         limits=_limits(request.slo, headers),
         service_tier=request.service_tier or "auto",
@@ -140,8 +140,11 @@ def _valid(
     )
 
 
-def _is_batch(request: Body) -> bool:
-    return isinstance(request, CompletionBody) and isinstance(request.prompt, list)
+def _prompts(request: Body) -> int:
+    """Prompts in one body; a text completion may have several."""
+    if isinstance(request, CompletionBody) and isinstance(request.prompt, list):
+        return len(request.prompt)
+    return 1
 
 
 def _priority(stated: PriorityName | Weights | None, headers: Mapping[str, str]) -> str | Weights | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from backends.models.manifest import Card
 from backends.types import Capability, Engine, Price, Variant, VariantKind, WorkerState
 from gateway.routing.catalogue import VariantView
@@ -57,14 +59,11 @@ def profile(variant: Variant, card: Card | None) -> Profile:
             completion_tokens=max(card.completion_tokens, 1.0),
             cold_start_s=card.cold_start_s,
         )
-    prior = _PRIORS[variant.kind]
     stated = {
         name: value for name in ("quality", "ttft_s", "tpot_s") if (value := getattr(variant, name)) is not None
     }
-    if not stated:
-        return prior
-    known: dict[str, float] = {"quality": prior.quality, "ttft_s": prior.ttft_s, "tpot_s": prior.tpot_s} | stated
-    return Profile(cold_start_s=prior.cold_start_s, source="stated" if len(stated) == 3 else "prior", **known)
+    source = "stated" if len(stated) == 3 else "prior"
+    return msgspec.structs.replace(_PRIORS[variant.kind], source=source, **stated)
 
 
 def _candidate(view: VariantView) -> Candidate:

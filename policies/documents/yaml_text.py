@@ -56,7 +56,7 @@ def decode_yaml(text: str, type_: type[T], *, source_name: str) -> T:
 
 
 def _start() -> yaml.Mark:
-    return yaml.Mark("", 0, 0, 0, None, None)
+    return yaml.Mark("", 0, 0, 0, "", 0)
 
 
 def _error(source_name: str, mark: yaml.Mark, what: str) -> DocumentError:

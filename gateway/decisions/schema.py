@@ -1,0 +1,99 @@
+"""The log's tables, and the engine that reaches them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, make_url
+
+__all__ = ("decisions", "metadata", "observations", "open_engine", "outcomes")
+
+BUSY_TIMEOUT_MS = 5000
+
+metadata = sa.MetaData()
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("decision_id", sa.String(64), primary_key=True),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),
+    sa.Column("trace_id", sa.String(32)),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("policy_hash", sa.String(64), nullable=False),
+    sa.Column("created_at_s", sa.Double, nullable=False, index=True),
+    sa.Column("route", sa.String(32), nullable=False),
+    sa.Column("hint", sa.String(32)),
+    sa.Column("weights", sa.JSON, nullable=False),
+    sa.Column("limits", sa.JSON, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("max_completion_tokens", sa.Integer),
+    sa.Column("needs", sa.JSON, nullable=False),
+    sa.Column("features_hash", sa.String(64)),
+    sa.Column("features", sa.JSON(none_as_null=True)),
+    sa.Column("candidates", sa.JSON, nullable=False),
+    sa.Column("propensities", sa.JSON, nullable=False),
+    sa.Column("choice", sa.String(64)),
+    sa.Column("explored", sa.Boolean, nullable=False),
+    sa.Column("violated", sa.String(32)),
+    sa.Column("fallback_used", sa.Boolean, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+)
+
+outcomes = sa.Table(
+    "outcomes",
+    metadata,
+    sa.Column("decision_id", sa.String(64), primary_key=True),
+    sa.Column("ended_at_s", sa.Double, nullable=False),
+    sa.Column("ending", sa.String(16), nullable=False),
+    sa.Column("variant", sa.String(64)),
+    sa.Column("attempts", sa.JSON, nullable=False),
+    sa.Column("cache", sa.String(16), nullable=False),
+    sa.Column("queue_s", sa.Double, nullable=False),
+    sa.Column("ttft_s", sa.Double),
+    sa.Column("tpot_s", sa.Double),
+    sa.Column("latency_s", sa.Double, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("cost_usd", sa.Double, nullable=False),
+    sa.Column("finish_reason", sa.String(32)),
+    sa.Column("error_type", sa.String(64)),
+    sa.Column("stages", sa.JSON, nullable=False),
+    sa.Column("streamed", sa.Boolean, nullable=False),
+)
+
+observations = sa.Table(
+    "observations",
+    metadata,
+    sa.Column("observation_id", sa.String(64), primary_key=True),
+    sa.Column("decision_id", sa.String(64), nullable=False, index=True),
+    sa.Column("created_at_s", sa.Double, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("weight", sa.Double, nullable=False),
+    sa.Column("comment", sa.Text),
+)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for the log; for SQLite the file's directory is made and write-ahead logging is switched on."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed)
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's connection
+    """Readers and writers of several processes side by side; a crash may lose the last commits, never the file."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
