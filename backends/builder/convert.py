@@ -19,7 +19,7 @@ try:
 except ImportError as error:
     raise MissingExtraError(package="gguf", extra="local") from error
 
-__all__ = ("Tensor", "hf_to_gguf_tensors", "iter_gguf", "read_gguf", "write_gguf")
+__all__ = ("Tensor", "block_count", "hf_to_gguf_tensors", "iter_gguf", "read_gguf", "write_gguf")
 
 Tensor = NDArray[np.float32]
 
@@ -40,6 +40,16 @@ def iter_gguf(path: Path) -> Iterator[tuple[str, Tensor]]:
 def read_gguf(path: Path) -> dict[str, Tensor]:
     """All tensors of `iter_gguf` at once: four bytes a weight in memory."""
     return dict(iter_gguf(path))
+
+
+def block_count(path: Path) -> int:
+    """Number of transformer layers of a GGUF model.
+
+    Raises:
+        BuildError: Not a readable GGUF file.
+    """
+    reader = _open(path)
+    return int(reader.fields[f"{_architecture(reader)}.block_count"].contents())
 
 
 def write_gguf(path: Path, *, tensors: Mapping[str, Tensor], metadata_from: Path, block_count: int) -> None:

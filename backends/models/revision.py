@@ -15,6 +15,7 @@ from backends.models.manifest import FileEntry, Format, Manifest
 __all__ = ("Build", "check_hashes", "format_of", "list_files", "read_manifest", "revision_of", "write_manifest")
 
 MANIFEST_NAME = "manifest.json"
+GGUF_MAGIC = b"GGUF"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,16 +67,21 @@ def revision_of(files: tuple[FileEntry, ...]) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
 
-def format_of(files: tuple[FileEntry, ...]) -> Format:
-    """What the files are, by their names.
+def format_of(directory: Path, files: tuple[FileEntry, ...]) -> Format:
+    """What the files of a build are.
 
     Raises:
         BuildError: No weights among them that an engine here can read.
     """
     names = [entry.path for entry in files]
-    if any(name.endswith(".gguf") for name in names):
+    ggufs = [directory / name for name in names if name.endswith(".gguf")]
+    for path in ggufs:
+        with path.open("rb") as stream:
+            if stream.read(len(GGUF_MAGIC)) != GGUF_MAGIC:
+                raise BuildError(f"{path.name} is not a GGUF file")
+    if ggufs:
         return "gguf"
-    if any(name.endswith(".safetensors") for name in names) and "config.json" in names:
+    if "config.json" in names and any(name.endswith(".safetensors") for name in names):
         return "safetensors"
     raise BuildError(f"neither a .gguf file nor .safetensors with a config.json among {', '.join(names)}")
 

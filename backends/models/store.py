@@ -149,7 +149,7 @@ class Store:
                 name=variant.name,
                 kind=variant.kind,
                 revision=revision_of(files),
-                format=format_of(files),
+                format=format_of(directory, files),
                 lineage=lineage,
                 files=files,
                 created_at_s=time.time(),
