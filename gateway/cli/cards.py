@@ -1,0 +1,48 @@
+"""The variants' table as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from backends.models.manifest import Card, Manifest
+from backends.types import Variant
+
+__all__ = ("card_rows", "print_table")
+
+_COLUMNS = ("variant", "kind", "engine", "build", "quality", "ms/token", "TTFT ms", "cold start s", "MB", "best, worst")
+
+
+def card_rows(found: Iterable[tuple[Variant, Manifest | None]]) -> list[tuple[str, ...]]:
+    """One row per variant; a dash where nothing was built or measured."""
+    return [_row(variant, manifest) for variant, manifest in found]
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Write the table to standard output."""
+    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _row(variant: Variant, manifest: Manifest | None) -> tuple[str, ...]:
+    head = (variant.name, variant.kind.value, variant.engine.value)
+    if manifest is None:
+        return (*head, "missing" if variant.source.startswith("built:") else "-", *(["-"] * 6))
+    build = manifest.revision if manifest.stage == "final" else f"{manifest.revision} ({manifest.stage})"
+    return (*head, build, *(_figures(manifest.card) if manifest.card else ["-"] * 6))
+
+
+def _figures(card: Card) -> tuple[str, ...]:
+    shares = sorted(card.tasks.items(), key=lambda item: item[1].correct / max(item[1].total, 1), reverse=True)
+    return (
+        f"{card.quality:.2f} ± {card.quality_se:.2f}",
+        f"{card.tpot_s * 1000:.1f}",
+        f"{card.ttft_s * 1000:.0f}",
+        f"{card.cold_start_s:.1f}",
+        f"{card.resident_bytes / 1e6:.0f}",
+        f"{shares[0][0]}, {shares[-1][0]}" if shares else "-",
+    )
