@@ -67,13 +67,13 @@ async def _compare(base_url: str, pairs: int, var: Path, api: psutil.Process) ->
     control = ControlClient(StatePaths(root=var).control_socket)
     socket_path = next(status.socket_path for status in await control.variants() if status.name == "quantized")
     await control.aclose()
-    async with aiohttp.ClientSession() as session:
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket_path)) as direct:
-            ways = {
-                "direct": _caller(direct, "http://worker/v1/chat/completions"),
-                "gateway": _caller(session, f"{base_url}/v1/chat/completions"),
-            }
-            times = await _alternate(ways, pairs)
+    connector = aiohttp.UnixConnector(str(socket_path))
+    async with aiohttp.ClientSession() as session, aiohttp.ClientSession(connector=connector) as direct:
+        ways = {
+            "direct": _caller(direct, "http://worker/v1/chat/completions"),
+            "gateway": _caller(session, f"{base_url}/v1/chat/completions"),
+        }
+        times = await _alternate(ways, pairs)
     medians = {name: statistics.median(values) for name, values in times.items()}
     differences = sorted(g - d for g, d in zip(times["gateway"], times["direct"], strict=True))
     return {
