@@ -12,7 +12,18 @@ from backends.types import Variant
 
 __all__ = ("card_rows", "print_table")
 
-_COLUMNS = ("variant", "kind", "engine", "build", "quality", "ms/token", "TTFT ms", "cold start s", "MB", "best, worst")
+_COLUMNS = (
+    "variant",
+    "kind",
+    "engine",
+    "build",
+    "quality",
+    "ms/token",
+    "TTFT ms",
+    "cold start s",
+    "MB",
+    "best, worst",
+)
 
 
 def card_rows(found: Iterable[tuple[Variant, Manifest | None]]) -> list[tuple[str, ...]]:

@@ -60,7 +60,9 @@ def pull(context: CliContext, names: tuple[str, ...]) -> None:
 
 @variants.command()
 @click.argument("names", nargs=-1)
-@click.option("--recipe", type=click.Choice(["dequantize", "q8_0", "pruned", "distilled"]), help="Use another recipe.")
+@click.option(
+    "--recipe", type=click.Choice(["dequantize", "q8_0", "pruned", "distilled"]), help="Use another recipe."
+)
 @click.option("--minutes", type=float, default=None, help="Time for distillation; more continues an earlier build.")
 @click.option("--cards/--no-cards", default=True, show_default=True, help="Measure each build that has no card yet.")
 @click.option("--progress", type=click.Choice(["auto", "json"]), default="auto", help="`json`: one object a line.")
@@ -125,11 +127,11 @@ def _lacks_card(store: Store, variant: Variant) -> bool:
 
 def _measure(chosen: Sequence[Variant], context: CliContext, sink: ProgressSink) -> None:
     from backends.builder.card import measure
-    from backends.worker.spec import spec_for
+
+    from backends.supervisor.launch import LaunchPad
 
     store = Store(context.paths.models)
     for variant in chosen:
         built = store.build(variant.name)
-        socket_path = context.paths.run / f"bench-{variant.name}.sock"
-        spec = spec_for(variant, model_path=built.path, socket_path=socket_path)
+        spec = LaunchPad(store, context.paths.run / "bench").spec(variant, revision=built.manifest.revision)
         store.write_card(variant.name, asyncio.run(measure(spec, sink=sink)), revision=built.manifest.revision)

@@ -1,0 +1,105 @@
+"""`trilemma serve`: the supervisor, with the API processes and the builder as its children."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+
+import click
+import msgspec
+
+from backends.builder.build import is_built
+from backends.errors import BackendError
+from backends.models.store import Store
+from backends.supervisor.build import BuildPlan
+from backends.supervisor.servers import ServerPlan
+from backends.supervisor.settings import SupervisorSettings
+from backends.supervisor.supervisor import Supervisor
+from backends.types import Engine
+from gateway.cli.context import CliContext, failures
+from gateway.cli.narrate import narrate
+from gateway.settings import ServerSettings, Settings
+
+__all__ = ("serve",)
+
+BACKLOG = 2048
+
+
+@click.command()
+@click.option("--host", default=None, help="Address to listen on.  [default: as configured]")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="TCP port.  [default: as configured]")
+@click.option("--workers", type=click.IntRange(1, 64), default=None, help="API processes.  [default: as configured]")
+@click.pass_obj
+def serve(context: CliContext, *, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API; fetch, build and measure what is missing meanwhile. Ctrl-C or SIGTERM stops it in order."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = context.settings()
+    given = {"host": host, "port": port, "workers": workers}
+    server = msgspec.structs.replace(settings.server, **{k: v for k, v in given.items() if v is not None})
+    with failures(BackendError), _listen(server) as listening:
+        asyncio.run(_supervise(context, settings, server, listening))
+
+
+async def _supervise(
+    context: CliContext, settings: Settings, server: ServerSettings, listening: socket.socket
+) -> None:
+    store = Store(context.paths.models)
+    supervisor = Supervisor(
+        settings.variants,
+        store=store,
+        run_directory=context.paths.run,
+        control_socket=context.paths.control_socket,
+        settings=SupervisorSettings(
+            memory_budget_bytes=server.memory_budget_bytes, server_grace_s=server.drain_s + 5.0
+        ),
+        servers=[
+            ServerPlan(
+                name=f"api-{number}",
+                argv=_argv(context, "gateway.server", "--fd", str(listening.fileno())),
+                pass_fds=(listening.fileno(),),
+            )
+            for number in range(1, server.workers + 1)
+        ],
+        build=_build_plan(context, settings, store),
+    )
+    supervisor.stop_on_signals()
+    host, port = listening.getsockname()[:2]
+    click.echo(f"Trilemma listens on http://{host}:{port} (Ctrl-C stops it)", err=True)
+    narrating = asyncio.create_task(narrate(supervisor.statuses))
+    try:
+        await supervisor.run()
+    finally:
+        narrating.cancel()
+
+
+def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildPlan | None:
+    """What is missing or was never measured, made by `trilemma variants build` in a process of its own."""
+    minutes = settings.build.distill_minutes
+    missing = [
+        variant.name
+        for variant in settings.variants
+        if variant.engine is not Engine.OPENAI
+        and (not is_built(variant, store=store, minutes=minutes) or store.build(variant.name).manifest.card is None)
+    ]
+    if not missing or not settings.build.background:
+        return None
+    return BuildPlan(
+        argv=_argv(context, "gateway.cli", "variants", "build", "--progress", "json", *missing),
+        variants=missing,
+    )
+
+
+def _argv(context: CliContext, module: str, *arguments: str) -> list[str]:
+    config = ["--config", str(context.config_path)] if context.config_path else []
+    return [sys.executable, "-m", module, *config, "--var", str(context.var), *arguments]
+
+
+def _listen(server: ServerSettings) -> socket.socket:
+    """The listening socket, bound before anything starts, so that a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    try:
+        return socket.create_server((server.host, server.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {server.host}:{server.port}: {error.strerror}") from None
