@@ -1,0 +1,80 @@
+"""Sending answers, for as long as somebody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+from litestar.types import Receive, Scope, Send
+
+from backends.worker.errors import RequestError
+from backends.worker.parse import Plan
+from backends.worker.service import Service, events, whole
+from backends.worker.wire import Writer, error_reply
+
+__all__ = ("Answer", "send_error")
+
+log = logging.getLogger(__name__)
+
+_JSON = b"application/json"
+_EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+
+class Answer:
+    """An ASGI response that generates while it is sent, and stops generating when the client has gone."""
+
+    def __init__(self, service: Service, plan: Plan, make_writer: Callable[[Plan], Writer]) -> None:
+        self._service = service
+        self._plan = plan
+        self._make_writer = make_writer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or be cancelled by a disconnect."""
+        work = asyncio.create_task(self._answer(send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            work.cancel()
+            await asyncio.wait({work, gone})
+        if not work.cancelled():
+            work.result()
+
+    async def _answer(self, send: Send) -> None:
+        try:
+            async with self._service.answers(self._plan) as answers:
+                writer = self._make_writer(self._plan)
+                if not self._plan.stream:
+                    await _send(send, HTTPStatus.OK, _JSON, await whole(answers, writer))
+                    return
+                await _start(send, HTTPStatus.OK, _EVENT_STREAM)
+                async for event in events(answers, writer):
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except RequestError as error:
+            await send_error(send, error)
+
+
+async def send_error(send: Send, error: RequestError) -> None:
+    """Answer with an error object."""
+    await _send(send, error.status, _JSON, error_reply(error))
+
+
+async def _send(send: Send, status: int, content_type: bytes, body: bytes) -> None:
+    await _start(send, status, content_type)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _start(send: Send, status: int, content_type: bytes) -> None:
+    headers = [(b"content-type", content_type)]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,157 @@
+"""The state of a worker, and what its routes do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+from backends.errors import EngineError
+from backends.sse import DONE, encode_event
+from backends.types import Capability, LoadReport, WorkerState
+from backends.worker.answers import Answers
+from backends.worker.engine_link import EngineLink
+from backends.worker.errors import RequestError
+from backends.worker.load_meter import LoadMeter
+from backends.worker.parse import Plan
+from backends.worker.spec import WorkerSpec
+from backends.worker.wire import ChatWriter, CompletionWriter, Writer, error_reply, server_error
+
+__all__ = ("Service", "events", "whole")
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One variant being served."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.spec = spec
+        self.state = WorkerState.LOADING
+        self.capabilities: list[Capability] = []
+        self.failure: str | None = None
+        """Why the engine cannot go on, once it cannot."""
+        self._meter = LoadMeter(time.monotonic)
+        self.created = int(time.time())
+        """Unix time, the `created` of the model list."""
+        self._closing = False
+        self._open = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start the engine, and stop it at the end of the block. It loads in the background."""
+        self._link = EngineLink(self.spec, meter=self._meter)
+        await self._link.start()
+        loading = asyncio.create_task(self._become_warm())
+        try:
+            yield
+        finally:
+            self._closing = True
+            loading.cancel()
+            await self._link.aclose()
+
+    async def failed(self) -> None:
+        """Wait until the engine has ended by itself; `failure` then says why."""
+        reason = await self._link.failed()
+        if not self._closing:
+            self.failure = reason
+
+    async def _become_warm(self) -> None:
+        with contextlib.suppress(EngineError):  # `failed` tells
+            self.capabilities = await self._link.ready()
+            if self.state is WorkerState.LOADING:
+                self.state = WorkerState.WARM
+                log.info("warm variant=%s", self.spec.name)
+
+    async def drain(self) -> None:
+        """Refuse new requests, and wait until every open one has ended."""
+        self.state = WorkerState.DRAINING
+        await self._quiet.wait()
+
+    def load(self) -> LoadReport:
+        """What `GET /load` answers."""
+        in_flight = self._meter.in_flight
+        running = min(in_flight, self.spec.max_running)
+        return LoadReport(
+            state=self.state,
+            queued=in_flight - running,
+            running=running,
+            max_running=self.spec.max_running,
+            tokens_per_s=round(self._meter.tokens_per_s, 2),
+            kv_usage=self._link.kv_usage,
+            resident_bytes=self._link.resident_bytes(),
+            idle_s=round(self._meter.idle_s, 3),
+        )
+
+    @contextlib.asynccontextmanager
+    async def answers(self, plan: Plan) -> AsyncIterator[Answers]:
+        """Have a request answered; leaving the block stops what is unfinished.
+
+        Raises:
+            RequestError: Not now, or not this request.
+        """
+        if self.state is not WorkerState.WARM or self.failure is not None:
+            raise RequestError(
+                f"{self.spec.name} is {self.state}", status=503, error_type="overloaded", code=str(self.state)
+            )
+        self._open += 1
+        self._quiet.clear()
+        answers = Answers(self._link, plan)
+        try:
+            try:
+                await answers.accepted()
+            except EngineError as error:
+                raise server_error(str(error)) from error
+            yield answers
+        finally:
+            answers.close()
+            self._open -= 1
+            if not self._open:
+                self._quiet.set()
+
+    def chat_writer(self, plan: Plan) -> Writer:
+        """For one chat request."""
+        return ChatWriter(**self._head(plan, "chatcmpl"))
+
+    def completion_writer(self, plan: Plan) -> Writer:
+        """For one completion request."""
+        return CompletionWriter(**self._head(plan, "cmpl"))
+
+    def _head(self, plan: Plan, prefix: str) -> dict[str, object]:
+        return {
+            "request_id": f"{prefix}-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": self.spec.name,
+            "include_usage": plan.include_usage,
+        }
+
+
+async def whole(answers: Answers, writer: Writer) -> bytes:
+    """The body of an answer that does not stream.
+
+    Raises:
+        RequestError: The engine failed.
+    """
+    try:
+        parts = [part async for part in answers.parts()]
+    except EngineError as error:
+        raise server_error(str(error)) from error
+    return writer.whole(parts, answers.usage)
+
+
+async def events(answers: Answers, writer: Writer) -> AsyncIterator[bytes]:
+    """The events of a stream; one that fails ends in an error event, without `[DONE]`."""
+    try:
+        async for part in answers.parts():
+            yield writer.event(part)
+    except EngineError as error:
+        yield encode_event(error_reply(server_error(str(error))))
+        return
+    if answers.plan.include_usage:
+        yield writer.usage_event(answers.usage)
+    yield DONE
