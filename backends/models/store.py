@@ -63,8 +63,14 @@ class Store:
         Raises:
             BuildError: There is none that can be used; the message says why.
         """
-        directory = self.path(name)
-        return Build(manifest=read_manifest(directory), path=directory)
+        while True:
+            directory = self.path(name)
+            try:
+                return Build(manifest=read_manifest(directory), path=directory)
+            except BuildError:
+                if directory.name == self._current_revision(name):
+                    raise
+                # Replaced, and even pruned, since its name was read: look at the new one.
 
     def current(self, name: str) -> Manifest | None:
         """Manifest of the current build; None if there is none that can be used, for the reason `problem` gives."""
