@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -36,7 +37,8 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(*_COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    # Output that goes into a file or a pipe has no width of its own; cells are not to be cut for that.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _row(variant: Variant, manifest: Manifest | None) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ async def _supervise(
     supervisor.stop_on_signals()
     host, port = listening.getsockname()[:2]
     click.echo(f"Trilemma listens on http://{host}:{port} (Ctrl-C stops it)", err=True)
-    narrating = asyncio.create_task(narrate(supervisor.statuses))
+    narrating = asyncio.create_task(narrate(supervisor.fleet.statuses))
     try:
         await supervisor.run()
     finally:
