@@ -78,6 +78,10 @@ class Decoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`greedy` ignores a request's temperature; `beam` searches with `num_beams`."""
     num_beams: Annotated[int, Meta(ge=1, le=16)] = 1
     """Beams of a `beam` variant."""
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    """Used where a request gives none; the engine's own default when absent."""
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Used where a request gives none; the engine's own default when absent."""
     draft: str | None = None
     """Name of a smaller variant that drafts tokens for speculative decoding."""
 

@@ -17,7 +17,7 @@ from gateway.api.feedback import feedback, show_decision
 from gateway.api.generate import chat_completions, completions
 from gateway.api.health import livez, readyz
 from gateway.api.models import list_models, show_model
-from gateway.api.openapi import openapi_config
+from gateway.api.openapi import openapi_config, openapi_json
 from gateway.errors import ApiError, InternalError, InvalidRequestError, NotFoundError, PayloadTooLargeError
 from gateway.services import Services
 
@@ -57,6 +57,7 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             show_decision,
             livez,
             readyz,
+            openapi_json,
         ],
         dependencies={"services": Provide(provide_services, sync_to_thread=False)},
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unexpected},

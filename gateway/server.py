@@ -45,6 +45,7 @@ def main(fd: int, config: Path | None, var: Path) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     follow_parent()
     settings = load_settings(config)
 

@@ -106,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"`{name}` names more than one variant or alias")
         listed = {f"alias `{alias}`": members for alias, members in self.aliases.items()}
         listed["policy.fallback"] = self.policy.fallback
+        listed |= {f"the draft of `{v.name}`": (v.decoding.draft,) for v in self.variants if v.decoding.draft}
         for place, members in listed.items():
             for unknown in sorted(set(members) - set(names)):
                 raise ValueError(f"{place} names unknown variant `{unknown}`; known: {', '.join(names)}")

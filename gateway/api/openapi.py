@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from litestar import Request, get
+from litestar.datastructures import State
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
@@ -14,7 +16,7 @@ from backends.protocol import ErrorReply
 from gateway import __version__
 from gateway.api.wire import ChatBody, CompletionBody, EmbeddingBody, FeedbackBody
 
-__all__ = ("documents", "openapi_config")
+__all__ = ("documents", "openapi_config", "openapi_json")
 
 _REF = "#/components/schemas/{name}"
 _BODIES = (ChatBody, CompletionBody, EmbeddingBody, FeedbackBody)
@@ -57,6 +59,13 @@ def openapi_config() -> OpenAPIConfig:
         version=__version__,
         description="OpenAI-compatible routes, routed over several variants of a model.",
         components=Components(schemas={name: _RawSchema(raw=raw) for name, raw in schemas.items()}),
-        path="/",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        # The framework answers every unknown path below this one with a page of its own, so it cannot be the root.
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin(path="/schema.json")],
     )
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi_json(request: Request[Any, Any, State]) -> dict[str, Any]:
+    """The schema of all routes."""
+    return request.app.openapi_schema.to_schema()

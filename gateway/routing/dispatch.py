@@ -11,6 +11,7 @@ import msgspec
 from backends.client import Timeouts, VariantClient
 from backends.errors import BackendError, ContextLengthError
 from backends.protocol import Usage
+from backends.types import Decoding
 from gateway.errors import DeadlineError, from_backend
 from gateway.routing.call import Event, streamed, whole
 from gateway.routing.catalogue import Catalogue
@@ -92,7 +93,7 @@ class Dispatcher:
         began_s = exchange.clock.monotonic_s()
         exchange.usage = Usage()
         with self._catalogue.lease(variant) as client:
-            body = _body(exchange, client, stream=stream)
+            body = _body(exchange, client, self._catalogue.view(variant).variant.decoding, stream=stream)
             call = streamed if stream else whole
             try:
                 async with aclosing(call(exchange, client, body, timeouts=timeouts)) as events:
@@ -110,8 +111,12 @@ class Dispatcher:
         )
 
 
-def _body(exchange: Exchange, client: VariantClient, *, stream: bool) -> bytes:
+def _body(exchange: Exchange, client: VariantClient, decoding: Decoding, *, stream: bool) -> bytes:
+    """The request for the variant, its own sampling filled in where the caller gave none."""
     payload: dict[str, Any] = {"model": client.endpoint.model, **exchange.request.payload}
+    for name in ("temperature", "top_p"):
+        if (value := getattr(decoding, name)) is not None:
+            payload.setdefault(name, value)
     if stream:
         payload |= {"stream": True, "stream_options": {"include_usage": True}}
     return _encoder.encode(payload)
