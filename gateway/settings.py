@@ -12,9 +12,9 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from policies.documents.yaml_text import decode_yaml
 
 from backends.types import Variant
+from policies.documents.yaml_text import decode_yaml
 from policies.types import Ratio, Weights
 
 __all__ = (
