@@ -1,6 +1,7 @@
 """The engine process of a worker: reads commands, keeps the engine stepping, sends what it says.
 
-One thread reads and tokenises, the main thread steps. Requests beyond `max_running` wait here, first come first served.
+One thread reads and tokenises, the main thread steps. Requests beyond `max_running` wait here, first come,
+first served.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class Host:
             prompt_ids = encode_prompt(self._engine.tokenizer, submit.prompt)
             max_tokens = _room(len(prompt_ids), sampling.max_tokens, spec.context_tokens)
         except RequestError as error:
-            self._channel.send(Refused(id=submit.ids[0], message=error.message, param=error.param, code=error.code))
+            refusal = Refused(id=submit.ids[0], message=error.message, param=error.param, code=error.code)
+            self._channel.send(refusal)
             return []
         self._channel.send(Accepted(id=submit.ids[0], prompt_tokens=len(prompt_ids)))
         return [

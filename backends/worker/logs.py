@@ -13,5 +13,5 @@ def configure_logs() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    for chatty in ("uvicorn", "transformers", "httpx"):
+    for chatty in ("uvicorn", "transformers", "ContinuousBatchingLogger"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
 """What the two processes of a worker say to each other.
 
-A worker is an HTTP process and, under it, an engine process. Inference libraries hold the interpreter lock for a whole
-decoding step, so the socket is answered by a process that never runs one. Frames are a four-byte length followed by
-MessagePack.
+A worker is an HTTP process and, under it, an engine process. Inference libraries hold the interpreter lock for a
+whole decoding step, so the socket is answered by a process that never runs one. Frames are a four-byte length
+followed by MessagePack.
 """
 
 from __future__ import annotations

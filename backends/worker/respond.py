@@ -30,7 +30,7 @@ class Answer:
         self._plan = plan
         self._make_writer = make_writer
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or be cancelled by a disconnect."""
         work = asyncio.create_task(self._answer(send))
         gone = asyncio.create_task(_disconnected(receive))

@@ -73,7 +73,7 @@ class _Inliner:
         self._definitions = definitions
         self._nodes = 0
 
-    def inline(self, node: Any, within: tuple[str, ...]) -> Any:
+    def inline(self, node: object, within: tuple[str, ...]) -> object:
         """A copy of a part of the schema without references; `within` names those being replaced."""
         self._nodes += 1
         if self._nodes > _MAX_NODES:

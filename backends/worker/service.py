@@ -18,7 +18,7 @@ from backends.worker.errors import RequestError
 from backends.worker.load_meter import LoadMeter
 from backends.worker.parse import Plan
 from backends.worker.spec import WorkerSpec
-from backends.worker.wire import ChatWriter, CompletionWriter, Writer, error_reply, server_error
+from backends.worker.wire import ChatWriter, CompletionWriter, Head, Writer, error_reply, server_error
 
 __all__ = ("Service", "events", "whole")
 
@@ -60,6 +60,7 @@ class Service:
         reason = await self._link.failed()
         if not self._closing:
             self.failure = reason
+            self.state = WorkerState.FAILED
 
     async def _become_warm(self) -> None:
         with contextlib.suppress(EngineError):  # `failed` tells
@@ -95,7 +96,7 @@ class Service:
         Raises:
             RequestError: Not now, or not this request.
         """
-        if self.state is not WorkerState.WARM or self.failure is not None:
+        if self.state is not WorkerState.WARM:
             raise RequestError(
                 f"{self.spec.name} is {self.state}", status=503, error_type="overloaded", code=str(self.state)
             )
@@ -116,19 +117,14 @@ class Service:
 
     def chat_writer(self, plan: Plan) -> Writer:
         """For one chat request."""
-        return ChatWriter(**self._head(plan, "chatcmpl"))
+        return ChatWriter(self._head("chatcmpl"), include_usage=plan.include_usage)
 
     def completion_writer(self, plan: Plan) -> Writer:
         """For one completion request."""
-        return CompletionWriter(**self._head(plan, "cmpl"))
+        return CompletionWriter(self._head("cmpl"), include_usage=plan.include_usage)
 
-    def _head(self, plan: Plan, prefix: str) -> dict[str, object]:
-        return {
-            "request_id": f"{prefix}-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": self.spec.name,
-            "include_usage": plan.include_usage,
-        }
+    def _head(self, prefix: str) -> Head:
+        return Head(id=f"{prefix}-{uuid.uuid4().hex}", created=int(time.time()), model=self.spec.name)
 
 
 async def whole(answers: Answers, writer: Writer) -> bytes:

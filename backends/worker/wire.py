@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -27,16 +27,24 @@ from backends.worker.answers import Part
 from backends.worker.errors import RequestError
 from backends.worker.messages import TokenLogprob
 
-__all__ = ("ChatWriter", "CompletionWriter", "Writer", "error_reply", "server_error")
+__all__ = ("ChatWriter", "CompletionWriter", "Head", "Writer", "error_reply", "server_error")
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Head(TypedDict):
+    """What every event of an answer repeats."""
+
+    id: str
+    created: int
+    model: str
 
 
 class Writer(ABC):
     """Writes the answers to one request, whole or as a stream."""
 
-    def __init__(self, *, request_id: str, created: int, model: str, include_usage: bool) -> None:
-        self._head: dict[str, Any] = {"id": request_id, "created": created, "model": model}
+    def __init__(self, head: Head, *, include_usage: bool) -> None:
+        self._head = head
         self._usage: msgspec.UnsetType | None = None if include_usage else msgspec.UNSET
 
     @abstractmethod
@@ -55,8 +63,8 @@ class Writer(ABC):
 class ChatWriter(Writer):
     """For `/v1/chat/completions`."""
 
-    def __init__(self, **head: Any) -> None:
-        super().__init__(**head)
+    def __init__(self, head: Head, *, include_usage: bool) -> None:
+        super().__init__(head, include_usage=include_usage)
         self._begun: set[int] = set()
 
     def whole(self, parts: Sequence[Part], usage: Usage) -> bytes:
@@ -98,8 +106,8 @@ class ChatWriter(Writer):
 class CompletionWriter(Writer):
     """For `/v1/completions`."""
 
-    def __init__(self, **head: Any) -> None:
-        super().__init__(**head)
+    def __init__(self, head: Head, *, include_usage: bool) -> None:
+        super().__init__(head, include_usage=include_usage)
         self._offsets: dict[int, int] = {}
 
     def whole(self, parts: Sequence[Part], usage: Usage) -> bytes:
