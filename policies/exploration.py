@@ -15,18 +15,24 @@ def epsilon_softmax(
 ) -> list[float]:
     """`(1 - epsilon) * softmax(utilities / temperature) + epsilon * uniform(explorable)`.
 
+    One that is not explorable takes part in the softmax only if it is among the best: it is chosen on merit or not
+    at all.
+
     Args:
         utilities: Finite, one per feasible candidate, at least one.
         epsilon: Share of the uniform part, in [0, 1]: each explorable candidate has at least epsilon / n.
         temperature: Above 0 a softmax; 0 puts its share on the best, ties sharing it evenly.
-        explorable: Which candidates the uniform part may reach; if none, it goes with the rest.
+        explorable: Which candidates may be chosen without being the best; if none, there is no uniform part.
 
     Returns:
         Probabilities that sum to 1.
     """
     best = max(utilities)
     if temperature > 0.0:
-        weights = [math.exp((u - best) / temperature) for u in utilities]
+        weights = [
+            math.exp((u - best) / temperature) if may or u == best else 0.0
+            for u, may in zip(utilities, explorable, strict=True)
+        ]
     else:
         weights = [1.0 if u == best else 0.0 for u in utilities]
     total, reach = sum(weights), sum(explorable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -68,9 +69,9 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     accuracy: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        """At least one must count."""
-        if self.speed + self.cost + self.accuracy <= 0:
-            raise ValueError("at least one of speed, cost and accuracy must be above 0")
+        """At least one must count, and all must be numbers that can be compared."""
+        if not 0 < self.speed + self.cost + self.accuracy < math.inf:
+            raise ValueError("at least one of speed, cost and accuracy must be above 0, and all finite")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

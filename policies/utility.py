@@ -23,8 +23,8 @@ def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
     return [
         (
             weights.accuracy * e.quality
-            - weights.cost * e.cost_usd / cost_scale
-            - weights.speed * e.latency_s / latency_scale
+            - weights.cost * (e.cost_usd / cost_scale)
+            - weights.speed * (e.latency_s / latency_scale)
         )
         / total
         for e in estimates

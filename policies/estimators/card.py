@@ -13,15 +13,16 @@ _LEAST_TTFT_SHARE = 0.1
 class CardEstimator:
     """A small queueing model over the card.
 
-    With r requests being decoded a token takes `tpot_s + r * tpot_slope_s`. A request that finds all slots taken
-    waits until those ahead of it have been served, `max_running` at a time. Both are deliberate simplifications;
-    the learned estimators correct them from the log.
+    With r other requests being decoded a token takes `tpot_s + r * tpot_slope_s`. A request waits until enough of
+    those ahead of it, running or queued, have been served to leave it a slot, `max_running` at a time. Both are
+    deliberate simplifications; the learned estimators correct them from the log.
     """
 
     def estimate(self, request: RoutingRequest, candidate: Candidate) -> Estimate:
         """Predict from the profile alone: quality does not depend on the prompt yet."""
         profile = candidate.profile
-        tpot_s = profile.tpot_s + candidate.running * profile.tpot_slope_s
+        alongside = min(candidate.running + candidate.queued, candidate.max_running - 1)
+        tpot_s = profile.tpot_s + alongside * profile.tpot_slope_s
         tokens = profile.completion_tokens
         if request.max_completion_tokens is not None:
             tokens = min(tokens, float(request.max_completion_tokens))
@@ -51,12 +52,11 @@ def _start_s(candidate: Candidate) -> float:
 
 
 def _queue_s(candidate: Candidate, *, tpot_s: float) -> float:
-    """Seconds behind the requests that wait already; none while a slot is free."""
-    if candidate.running < candidate.max_running:
-        return 0.0
+    """Seconds behind the requests ahead; none while they leave a slot free."""
     profile = candidate.profile
+    before = candidate.running + candidate.queued + 1 - candidate.max_running
     service_s = profile.ttft_s + profile.completion_tokens * tpot_s
-    return (candidate.queued + 1) / candidate.max_running * service_s
+    return max(0, before) / candidate.max_running * service_s
 
 
 def _prefill_s(profile: Profile, prompt_tokens: int) -> float:
