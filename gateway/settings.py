@@ -15,6 +15,8 @@ from msgspec import Meta
 
 from backends.types import Variant
 from policies.documents.yaml_text import decode_yaml
+from policies.errors import DocumentError
+from policies.priorities import DEFAULT_PRIORITIES
 from policies.types import Ratio, Weights
 
 __all__ = (
@@ -90,11 +92,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     variants: Annotated[tuple[Variant, ...], Meta(min_length=1)]
     """What can answer, in the order in which it is built and started."""
     server: ServerSettings = ServerSettings()
-    aliases: dict[str, tuple[str, ...]] = {}
+    """How the API listens, and how long it waits."""
+    aliases: dict[str, Annotated[tuple[str, ...], Meta(min_length=1)]] = {}
     """Further names for `model`, each a list of variants to choose from."""
     policy: PolicySettings = PolicySettings()
+    """Routing when no published policy says otherwise."""
     store: StoreSettings = StoreSettings()
+    """Where decisions are logged."""
     build: BuildSettings = BuildSettings()
+    """Making the variants that are missing."""
 
     def __post_init__(self) -> None:
         """Names must be unique and known."""
@@ -110,6 +116,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for place, members in listed.items():
             for unknown in sorted(set(members) - set(names)):
                 raise ValueError(f"{place} names unknown variant `{unknown}`; known: {', '.join(names)}")
+        hints = ", ".join(DEFAULT_PRIORITIES)
+        for unknown in sorted(set(self.policy.priorities) - set(DEFAULT_PRIORITIES)):
+            raise ValueError(f"policy.priorities names unknown hint `{unknown}`; known: {hints}")
 
 
 def default_text() -> str:
@@ -126,4 +135,9 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     if path is None:
         return decode_yaml(default_text(), Settings, source_name="default.yaml")
-    return decode_yaml(path.read_text(encoding="utf-8"), Settings, source_name=str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DocumentError(source_name=str(path), line=line, column=1, what="the text is not UTF-8") from None
+    return decode_yaml(text, Settings, source_name=str(path))
