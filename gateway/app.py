@@ -18,6 +18,7 @@ from gateway.api.generate import chat_completions, completions
 from gateway.api.health import livez, readyz
 from gateway.api.models import list_models, show_model
 from gateway.api.openapi import openapi_config, openapi_json
+from gateway.api.request_id import add_request_id, request_id
 from gateway.errors import ApiError, InternalError, InvalidRequestError, NotFoundError, PayloadTooLargeError
 from gateway.services import Services
 
@@ -61,6 +62,7 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
         ],
         dependencies={"services": Provide(provide_services, sync_to_thread=False)},
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unexpected},
+        before_send=[add_request_id],
         lifespan=[lifespan],
         request_max_body_size=max_body_bytes,
         openapi_config=openapi_config(),
@@ -83,11 +85,12 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
         known = InvalidRequestError(error.detail)
     else:
         return _unexpected(request, error)
+    known.headers |= error.headers or {}
     answer = _api_error(request, known)
     answer.status_code = error.status_code
     return answer
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed (%s)", request.method, request.url.path, request_id(request.scope), exc_info=error)
     return _api_error(request, InternalError())

@@ -41,4 +41,7 @@ async def embeddings(request: Request[Any, Any, State], services: Services) -> R
             answer = await client.request("/v1/embeddings", msgspec.json.encode(payload), timeouts=timeouts)
     except BackendError as error:
         raise from_backend(error) from error
-    return Response(answer, media_type="application/json", headers={"X-Trilemma-Variant": able[0]}, status_code=200)
+    # Raw values: the vectors are passed on without being decoded.
+    named = msgspec.json.decode(answer, type=dict[str, msgspec.Raw]) | {"model": able[0]}
+    content = msgspec.json.encode(named)
+    return Response(content, media_type="application/json", headers={"X-Trilemma-Variant": able[0]}, status_code=200)

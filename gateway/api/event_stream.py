@@ -25,7 +25,10 @@ class ClientDisconnectedError(Exception):
 
 
 class EventStreamResponse(Response[bytes]):
-    """Streams what `events` yields as `text/event-stream`, until it ends or the client leaves."""
+    """Streams what `events` yields as `text/event-stream`, until it ends or the client leaves.
+
+    Hand over a generator that has been started: closing one that has not runs none of it, its `finally` included.
+    """
 
     def __init__(self, events: AsyncGenerator[bytes, None], *, headers: dict[str, str]) -> None:
         super().__init__(b"", status_code=200, headers=headers)
@@ -41,15 +44,16 @@ class EventStreamResponse(Response[bytes]):
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
         async def respond(_: Scope, receive: Receive, send: Send) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": encoded})
-            with contextlib.suppress(ClientDisconnectedError):
-                await until_disconnect(receive, self._pump(send))
+            async with aclosing(self._events):
+                await send({"type": "http.response.start", "status": 200, "headers": encoded})
+                with contextlib.suppress(ClientDisconnectedError):
+                    await until_disconnect(receive, self._pump(send))
 
         return respond
 
     async def _pump(self, send: Send) -> None:
-        async with aclosing(self._events) as events:
-            async for chunk in events:
+        async for chunk in self._events:
+            if chunk:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

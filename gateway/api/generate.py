@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -12,15 +11,15 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
 
-from backends.errors import BackendError
 from backends.sse import DONE, encode_event
 from gateway.api.event_stream import ClientDisconnectedError, EventStreamResponse, until_disconnect
 from gateway.api.headers import response_headers
 from gateway.api.openapi import documents
 from gateway.api.parse import parse_chat, parse_completion
+from gateway.api.request_id import request_id
 from gateway.api.wire import ChatBody, CompletionBody
 from gateway.decisions.types import Ending
-from gateway.errors import ApiError, InternalError, from_backend
+from gateway.errors import ApiError, InternalError
 from gateway.routing.call import Event
 from gateway.routing.exchange import Exchange
 from gateway.routing.request import ValidRequest
@@ -31,7 +30,6 @@ __all__ = ("chat_completions", "completions")
 logger = logging.getLogger(__name__)
 
 _encoder = msgspec.json.Encoder()
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 CLIENT_CLOSED = 499
 """Status recorded where the client is no longer there to read it."""
 
@@ -49,10 +47,7 @@ async def completions(request: Request[Any, Any, State], services: Services) -> 
 
 
 async def _generate(request: Request[Any, Any, State], services: Services, valid: ValidRequest) -> Response[Any]:
-    given = request.headers.get("x-request-id", "")
-    exchange = Exchange(
-        valid, clock=services.clock, log=services.log, request_id=given if _REQUEST_ID.match(given) else None
-    )
+    exchange = Exchange(valid, clock=services.clock, log=services.log, request_id=request_id(request.scope))
     try:
         work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
         return await until_disconnect(request.receive, work)
@@ -62,6 +57,9 @@ async def _generate(request: Request[Any, Any, State], services: Services, valid
     except ApiError as error:
         exchange.end(Ending.FAILED, error_type=error.error_type)
         error.headers |= response_headers(exchange, when="whole")
+        raise
+    except Exception:
+        exchange.end(Ending.FAILED, error_type=InternalError.error_type)
         raise
     except BaseException:
         exchange.end(services.interrupted())
@@ -79,42 +77,35 @@ async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
 
 async def _stream(exchange: Exchange, services: Services) -> EventStreamResponse:
     """Wait for the first token, so that a failure until then is a plain error; then hand over to the relay."""
-    events = services.dispatcher.stream(exchange)
-    try:
+    events = _relay(exchange, services)
+    await anext(events)
+    return EventStreamResponse(events, headers=response_headers(exchange, when="stream"))
+
+
+async def _relay(exchange: Exchange, services: Services) -> AsyncGenerator[bytes, None]:
+    """Pass events on. The first item is empty and says that the answer has begun.
+
+    Failures until then are raised, and their ending is the route's; from then on this generator sees to it.
+    """
+    async with aclosing(services.dispatcher.stream(exchange)) as events:
         first = await anext(events)
-    except BaseException:
-        await events.aclose()
-        raise
-    headers = response_headers(exchange, when="stream")
-    return EventStreamResponse(_relay(exchange, services, first, events), headers=headers)
-
-
-async def _relay(
-    exchange: Exchange, services: Services, first: Event, rest: AsyncGenerator[Event, None]
-) -> AsyncGenerator[bytes, None]:
-    """Pass events on; from here on this generator sees to the ending, and it is closed on every path."""
-    try:
-        async with aclosing(rest) as events:
+        try:
+            yield b""
             yield _forward(exchange, first)
             async for event in events:
-                if encoded := _forward(exchange, event):
-                    yield encoded
-        exchange.end(Ending.DONE)
-        if last := _last(exchange):
-            yield last
-        yield DONE
-    except ApiError as error:
-        exchange.end(Ending.FAILED, error_type=error.error_type)
-        yield encode_event(error.to_json())
-    except BackendError as error:
-        exchange.end(Ending.FAILED, error_type=error.error_type)
-        yield encode_event(from_backend(error).to_json())
-    except Exception:
-        logger.exception("stream %s failed", exchange.request_id)
-        exchange.end(Ending.FAILED, error_type=InternalError.error_type)
-        yield encode_event(InternalError().to_json())
-    finally:
-        exchange.end(services.interrupted())
+                yield _forward(exchange, event)
+            exchange.end(Ending.DONE)
+            yield _last(exchange)
+            yield DONE
+        except ApiError as error:
+            exchange.end(Ending.FAILED, error_type=error.error_type)
+            yield encode_event(error.to_json())
+        except Exception:
+            logger.exception("stream %s failed", exchange.request_id)
+            exchange.end(Ending.FAILED, error_type=InternalError.error_type)
+            yield encode_event(InternalError().to_json())
+        finally:
+            exchange.end(services.interrupted())
 
 
 def _forward(exchange: Exchange, event: Event) -> bytes:

@@ -11,9 +11,13 @@ __all__ = ("response_headers", "server_timing")
 
 
 def response_headers(exchange: Exchange, *, when: Literal["whole", "stream"]) -> dict[str, str]:
-    """Headers of an answer; what is known only at the end of a stream is left to its last chunk."""
+    """Headers of an answer; what is known only at the end of a stream is left to its last chunk.
+
+    None where nothing was decided: an id would lead to nothing in the log.
+    """
+    if exchange.decision is None:
+        return {}
     headers = {
-        "X-Request-Id": exchange.request_id,
         "X-Trilemma-Decision": exchange.decision_id,
         "X-Trilemma-Policy": exchange.policy_hash,
         "X-Trilemma-Cache": "bypass",

@@ -27,7 +27,8 @@ async def readyz(services: Services) -> Response[dict[str, Any]]:
     """Say whether at least one variant can answer, and how each stands."""
     views = services.catalogue.views()
     ready = not services.stopping and any(view.status.state in _ANSWERING for view in views)
-    body = {"status": "ready" if ready else "starting", "variants": {v.variant.name: _stand(v.status) for v in views}}
+    status = "ready" if ready else "stopping" if services.stopping else "starting"
+    body = {"status": status, "variants": {v.variant.name: _stand(v.status) for v in views}}
     return Response(body, status_code=200 if ready else 503)
 
 

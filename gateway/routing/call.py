@@ -54,6 +54,8 @@ async def streamed(
                 if _has_content(event):
                     exchange.first_token()
                     break
+            else:
+                raise ProtocolError("the stream ended without any content")
         with exchange.stage("generate"):
             for event in held:
                 yield event
@@ -84,19 +86,28 @@ def _decode(data: bytes) -> Event:
 
 
 def _note(exchange: Exchange, event: Event) -> None:
-    """Keep usage and finish reason as they come by."""
-    if usage := event.get("usage"):
-        exchange.usage = msgspec.convert(usage, type=Usage)
+    """Keep finish reason and usage as they come by; before the usage, each event with text counts as one token."""
     for choice in event["choices"]:
         if reason := choice.get("finish_reason"):
             exchange.finish_reason = reason
+    if usage := event.get("usage"):
+        try:
+            exchange.usage = msgspec.convert(usage, type=Usage)
+        except msgspec.ValidationError as error:
+            raise ProtocolError(f"the usage cannot be read: {error}") from None
+    elif any(_has_text(choice) for choice in event["choices"]):
+        # An answer that is cut is paid for too, and only a whole one ends with its usage.
+        prompt, completion = exchange.request.prompt_tokens, exchange.usage.completion_tokens + 1
+        exchange.usage = Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
 
 
 def _has_content(event: Event) -> bool:
     """Whether an event holds something a caller could not be given twice."""
-    for choice in event["choices"]:
-        if choice.get("finish_reason") or choice.get("text"):
-            return True
-        if any(value for name, value in (choice.get("delta") or {}).items() if name != "role"):
-            return True
-    return False
+    return any(choice.get("finish_reason") or _has_text(choice) for choice in event["choices"])
+
+
+def _has_text(choice: Event) -> bool:
+    if choice.get("text"):
+        return True
+    delta = choice.get("delta")
+    return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")

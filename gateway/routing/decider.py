@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from backends import errors as backend
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import DecisionRow
 from gateway.errors import ApiError, ContextLengthError, InvalidRequestError, ModelNotFoundError, UnavailableError
@@ -52,23 +53,22 @@ class Decider:
         allowed = self._allowed(model)
         return frozenset(self._catalogue.names) if allowed is None else allowed
 
-    def choose(self, exchange: Exchange, *, failed: frozenset[str]) -> str:
-        """Choose a variant that has not failed this request yet.
+    def choose(self, exchange: Exchange) -> str:
+        """Choose a variant that has not been tried for this request yet.
 
         Raises:
             ModelNotFoundError: The request names no variant or alias.
             ApiError: No candidate can take the request; the message says why.
         """
         request = exchange.request
-        allowed = self._allowed(request.model)
         routing = RoutingRequest(
             objective=self._objective(request),
             prompt_tokens=request.prompt_tokens,
-            min_prompt_tokens=request.min_prompt_tokens,
+            min_prompt_tokens=self._min_prompt_tokens(exchange),
             max_completion_tokens=request.max_completion_tokens,
             needs=request.needs,
-            allowed=allowed,
-            failed=failed,
+            allowed=self._allowed(request.model),
+            failed=frozenset(attempt.variant for attempt in exchange.attempts),
         )
         candidates = freeze(self._catalogue.views())
         decision = decide(routing, candidates, self._policy, estimator=self._estimator, rng=self._rng)
@@ -87,6 +87,16 @@ class Decider:
         if model in self._catalogue.names:
             return frozenset({model})
         raise ModelNotFoundError(model, known=self.models)
+
+    def _min_prompt_tokens(self, exchange: Exchange) -> int:
+        """A lower bound that learns from every variant which found the prompt too long."""
+        request = exchange.request
+        exceeded = [
+            self._catalogue.view(attempt.variant).variant.context_tokens
+            for attempt in exchange.attempts
+            if attempt.error_type == backend.ContextLengthError.error_type
+        ]
+        return max(request.min_prompt_tokens, max(exceeded, default=0) + 1 - (request.max_completion_tokens or 1))
 
     def _objective(self, request: ValidRequest) -> Objective:
         priority = request.priority or DEFAULT_PRIORITY
@@ -128,8 +138,7 @@ def _trace_id(traceparent: str | None) -> str | None:
 
 def _refusal(decision: Decision, request: ValidRequest) -> ApiError:
     """Why nobody could be chosen, said by the reasons that excluded those the request may use."""
-    verdicts = [v for v in decision.verdicts if v.excluded_because is not None]
-    reasons = {v.variant: v.excluded_because for v in verdicts if v.excluded_because is not None}
+    reasons = {v.variant: v.excluded_because for v in decision.verdicts if v.excluded_because is not None}
     asked = {n: e for n, e in reasons.items() if e.reason is not ExclusionReason.NOT_REQUESTED}
     detail = "; ".join(f"{name}: {exclusion.detail}" for name, exclusion in asked.items())
     kinds = {exclusion.reason for exclusion in asked.values()}

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from backends.client import Timeouts, VariantClient
-from backends.errors import BackendError, ContextLengthError
+from backends.errors import BackendError, BadRequestError
 from backends.protocol import Usage
 from backends.types import Decoding
-from gateway.errors import DeadlineError, from_backend
+from gateway.errors import ApiError, from_backend
 from gateway.routing.call import Event, streamed, whole
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
@@ -22,6 +22,8 @@ from gateway.settings import ServerSettings
 __all__ = ("Dispatcher",)
 
 MAX_ATTEMPTS = 3
+INTERRUPTED = "interrupted"
+"""Error type of an attempt during which the caller left, or we were told to stop."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -41,55 +43,67 @@ class Dispatcher:
             ApiError: Nobody could; the attempts are in the exchange.
         """
         async with aclosing(self._attempts(exchange, stream=False)) as events:
-            return await anext(events)
+            [answer] = [event async for event in events]
+        return answer
 
     async def stream(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
         """The events of an answer, from the first that holds content on.
 
         Until that one has arrived a failing variant is replaced by another; nothing has been yielded by then. Later
-        the failure is raised as `BackendError`: what was sent cannot be taken back.
+        a failure is raised: what was sent cannot be taken back.
+
+        Raises:
+            ApiError: Nobody could answer, or the answer broke off; the attempts are in the exchange.
         """
         async with aclosing(self._attempts(exchange, stream=True)) as events:
             async for event in events:
                 yield event
 
     async def _attempts(self, exchange: Exchange, *, stream: bool) -> AsyncGenerator[Event, None]:
-        failed: frozenset[str] = frozenset()
+        last: BackendError | None = None
         while True:
-            with exchange.stage("decide"):
-                variant = self._decider.choose(exchange, failed=failed)
+            variant = self._choose(exchange, last)
             exchange.variant, exchange.tries = variant, exchange.tries + 1
-            began_s, sent, error_type = exchange.clock.monotonic_s(), False, None
+            began_s, sent = exchange.clock.monotonic_s(), False
+            error_type: str | None = INTERRUPTED
             try:
                 async with aclosing(self._attempt(exchange, variant, stream=stream)) as events:
                     async for event in events:
                         sent = True
                         yield event
+                error_type = None
                 return
             except BackendError as error:
-                error_type = error.error_type
-                if sent:
-                    raise
-                failed |= {variant}
-                if not self._another(exchange, error, failed=failed):
+                last, error_type = error, error.error_type
+                if sent or not self._another(exchange, error):
                     raise from_backend(error) from error
             finally:
                 exchange.attempts.append(_record(exchange, variant, began_s=began_s, error_type=error_type))
 
-    def _another(self, exchange: Exchange, error: BackendError, *, failed: frozenset[str]) -> bool:
-        """Whether a further variant may succeed where this one failed."""
-        worth_it = error.retryable or isinstance(error, ContextLengthError)
-        left = self._decider.reachable(exchange.request.model) - failed
-        return worth_it and bool(left) and exchange.tries < MAX_ATTEMPTS
+    def _choose(self, exchange: Exchange, last: BackendError | None) -> str:
+        """The variant to try next; where none is left, the last failure says more than that."""
+        try:
+            with exchange.stage("decide"):
+                return self._decider.choose(exchange)
+        except ApiError:
+            if last is None:
+                raise
+            raise from_backend(last) from last
+
+    def _another(self, exchange: Exchange, error: BackendError) -> bool:
+        """Whether to try a further variant; what one found wrong with the request itself all would."""
+        in_time = self._remaining_s(exchange) > 0
+        return in_time and exchange.tries < MAX_ATTEMPTS and not isinstance(error, BadRequestError)
+
+    def _remaining_s(self, exchange: Exchange) -> float:
+        return max(0.0, self._settings.request_timeout_s - exchange.elapsed_s)
 
     async def _attempt(self, exchange: Exchange, variant: str, *, stream: bool) -> AsyncGenerator[Event, None]:
         """One try at one variant: start it if it is cold, call it, account for what it did."""
-        remaining_s = self._settings.request_timeout_s - exchange.elapsed_s
-        if remaining_s <= 0:
-            raise DeadlineError(f"no answer within {self._settings.request_timeout_s:g} s")
         with exchange.stage("load"):
-            await self._catalogue.start(variant, timeout_s=min(remaining_s, self._settings.start_timeout_s))
-        timeouts = Timeouts(total_s=remaining_s, idle_s=self._settings.idle_timeout_s)
+            start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)
+            await self._catalogue.start(variant, timeout_s=start_s)
+        timeouts = Timeouts(total_s=self._remaining_s(exchange), idle_s=self._settings.idle_timeout_s)
         began_s = exchange.clock.monotonic_s()
         exchange.usage = Usage()
         with self._catalogue.lease(variant) as client:

@@ -37,21 +37,19 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Probability with which it had been chosen."""
     latency_s: float
     error_type: str | None = None
-    """None for the attempt that answered."""
+    """None for the attempt that answered, `interrupted` for one during which the request was cut."""
 
 
 class Exchange:
     """The mutable record of one request; everything in it ends up in the decision log."""
 
-    def __init__(
-        self, request: ValidRequest, *, clock: Clock, log: DecisionLog, request_id: str | None = None
-    ) -> None:
+    def __init__(self, request: ValidRequest, *, clock: Clock, log: DecisionLog, request_id: str) -> None:
         self.request = request
         self.clock = clock
         self.started_s = clock.monotonic_s()
         wall_s = clock.wall_s()
         self.decision_id = new_id("dec", wall_s=wall_s)
-        self.request_id = request_id or new_id("req", wall_s=wall_s)
+        self.request_id = request_id
         self.created_s = int(wall_s)
         self.decision: Decision | None = None
         self.policy_hash = ""
@@ -90,8 +88,8 @@ class Exchange:
             self.ttft_s = self.elapsed_s
 
     def end(self, ending: Ending, *, error_type: str | None = None) -> None:
-        """Write the outcome; acts only once."""
-        if self._ended:
+        """Write the outcome; acts only once, and not for a request refused before anything was decided."""
+        if self._ended or self.decision is None:
             return
         self._ended = True
         latency_s = self.elapsed_s
