@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import numpy as np
-from backends.supervisor.control import ControlClient
-from policies.estimators.card import CardEstimator
 
+from backends.errors import BackendError
 from backends.models.store import Store
+from backends.supervisor.control import ControlClient
 from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
 from gateway.paths import StatePaths
@@ -21,6 +21,7 @@ from gateway.routing.dispatch import Dispatcher
 from gateway.routing.policy import policy_from
 from gateway.services import Services
 from gateway.settings import Settings
+from policies.estimators.card import CardEstimator
 
 __all__ = ("open_services",)
 
@@ -41,6 +42,8 @@ async def open_services(
         rng=np.random.default_rng(),
     )
     await log.start()
+    with contextlib.suppress(BackendError):
+        await catalogue.refresh()  # So that the first requests already see the variants.
     watching = asyncio.create_task(catalogue.watch())
     try:
         services = Services(

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from backends.supervisor.control import ControlClient
 
 from backends.client import Endpoint, VariantClient
-from backends.errors import BackendError, ConnectError
+from backends.errors import AuthenticationError, ConnectError
 from backends.models.manifest import Card
 from backends.models.store import Store
+from backends.supervisor.control import ControlClient
 from backends.types import Engine, Variant, VariantStatus, WorkerState
 
 __all__ = ("Catalogue", "VariantView")
@@ -79,6 +79,7 @@ class Catalogue:
 
         Raises:
             ConnectError: The variant has no running worker.
+            AuthenticationError: The environment lacks its key.
         """
         client = self._client(name)
         self._in_flight[name] += 1
@@ -94,8 +95,7 @@ class Catalogue:
             BackendError: It did not become ready in time.
         """
         if self._status[name].state is not WorkerState.WARM:
-            await self._control.start(name, timeout_s=timeout_s)
-            await self.refresh()
+            self._status[name] = await self._control.start(name, timeout_s=timeout_s)
 
     async def refresh(self) -> None:
         """Ask the supervisor once, and read the cards of builds that are new."""
@@ -105,12 +105,17 @@ class Catalogue:
         self._cards |= await asyncio.to_thread(self._read_cards)
 
     async def watch(self) -> None:
-        """Refresh for ever; a supervisor that does not answer leaves the last view standing."""
+        """Refresh for ever; what goes wrong leaves the last view standing, and is told once until it changes."""
+        trouble = ""
         while True:
             try:
                 await self.refresh()
-            except BackendError as error:
-                logger.warning("the supervisor does not answer: %s", error)
+                now = ""
+            except Exception as error:  # noqa: BLE001 - a view that is never refreshed again would be worse
+                now = f"{type(error).__name__}: {error}"
+            if now != trouble:
+                logger.warning("the supervisor cannot be followed: %s", now or "it can again")
+                trouble = now
             await asyncio.sleep(POLL_S)
 
     async def aclose(self) -> None:
@@ -136,8 +141,7 @@ class Catalogue:
     def _endpoint(self, name: str) -> Endpoint:
         variant, status = self._variants[name], self._status[name]
         if variant.engine is Engine.OPENAI:
-            key = os.environ.get(variant.api_key.removeprefix("env:")) if variant.api_key else None
-            return Endpoint(model=variant.model or name, base_url=variant.source, api_key=key)
+            return Endpoint(model=variant.model or name, base_url=variant.source, api_key=_api_key(variant))
         if status.socket_path is None:
             raise ConnectError(f"variant `{name}` is {status.state}: {status.message or 'no worker runs'}")
         return Endpoint(model=name, socket_path=status.socket_path)
@@ -147,6 +151,15 @@ class Catalogue:
         task = asyncio.create_task(client.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _api_key(variant: Variant) -> str | None:
+    if variant.api_key is None:
+        return None
+    place = variant.api_key.removeprefix("env:")
+    if not (key := os.environ.get(place)):
+        raise AuthenticationError(f"variant `{variant.name}` takes its key from {place}, which is not set")
+    return key
 
 
 def _initial_state(variant: Variant) -> WorkerState:
