@@ -20,20 +20,45 @@ from gateway.app import create_app
 from gateway.lifespan import open_services
 from gateway.paths import StatePaths
 from gateway.services import Services
-from gateway.settings import load_settings
+from gateway.settings import Settings, load_settings
 
-__all__ = ("main",)
+__all__ = ("ApiServer", "main")
+
+KEEP_ALIVE_S = 75
+"""Idle connections outlive those of load balancers, so that none is used while it is being closed."""
 
 
-class _Server(uvicorn.Server):
-    """Tells the services at once when the process is asked to stop, before requests are drained."""
+class ApiServer(uvicorn.Server):
+    """The HTTP server and its application."""
 
-    services: Services | None = None
+    def __init__(self, settings: Settings, paths: StatePaths) -> None:
+        self.services: Services | None = None
+        """Set once they are open."""
+        app = create_app(
+            lambda: open_services(settings, paths, ready=self._register),
+            max_body_bytes=settings.server.max_body_bytes,
+        )
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=round(settings.server.drain_s),
+        )
+        super().__init__(config)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Tell the services at once when the process is asked to stop, before requests are drained."""
         if self.services is not None:
             self.services.stopping = True
         super().handle_exit(sig, frame)
+
+    def _register(self, services: Services) -> None:
+        self.services = services
 
 
 @click.command()
@@ -47,26 +72,7 @@ def main(fd: int, config: Path | None, var: Path) -> None:
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     follow_parent()
-    settings = load_settings(config)
-
-    def register(services: Services) -> None:
-        server.services = services
-
-    app = create_app(
-        lambda: open_services(settings, StatePaths(root=var), ready=register),
-        max_body_bytes=settings.server.max_body_bytes,
-    )
-    server = _Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=round(settings.server.drain_s),
-        )
-    )
+    server = ApiServer(load_settings(config), StatePaths(root=var))
     with socket.socket(fileno=fd) as listening:
         server.run(sockets=[listening])
 
