@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
+from msgspec import Meta
 
-from backends.protocol import ChatRequest, CompletionRequest, Message
+from backends.protocol import ChatRequest, CompletionRequest
 from gateway.api.wire import ChatBody, CompletionBody, PriorityName, ServiceTier
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
@@ -21,14 +21,17 @@ T = TypeVar("T")
 Body = ChatBody | CompletionBody
 
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_INDEX = re.compile(r"\[.*?\]")
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "cache.mode": ("default", "no-cache", "no-store"),
+    "encoding_format": ("float", "base64"),
+    "messages.content.type": ("text",),
+    "messages.role": ("system", "developer", "user", "assistant", "tool"),
     "priority": (*get_args(PriorityName), "weights on speed, cost and accuracy"),
+    "response_format.type": ("text", "json_object", "json_schema"),
     "service_tier": get_args(ServiceTier),
-    "role": get_args(inspect.get_annotations(Message, eval_str=True)["role"]),
-    "type": ("text", "json_object", "json_schema"),
-    "mode": ("default", "no-cache", "no-store"),
 }
-"""What the last part of a path may be, where a message of the decoder does not say."""
+"""What the field at a path may be, which the decoder does not say."""
 
 _UNKNOWN = re.compile(r"unknown field `(?P<name>.*?)`")
 _MISSING = re.compile(r"missing required field `(?P<name>.*?)`")
@@ -47,6 +50,10 @@ _CHAT_FIELDS = tuple(
 _TEXT_FIELDS = tuple(
     f for f in CompletionRequest.__struct_fields__ if f not in {"model", "stream", "stream_options", "user"}
 )
+
+
+_Finite = Annotated[float, Meta(le=1e12)]
+"""A header may say `inf`, which JSON cannot."""
 
 
 class _PriorityHeader(msgspec.Struct):
@@ -157,8 +164,8 @@ def _priority(stated: PriorityName | Weights | None, headers: Mapping[str, str])
         if text.lstrip().startswith("{"):
             return msgspec.json.decode(text, type=Weights)
         return msgspec.convert({"priority": text}, type=_PriorityHeader).priority
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise InvalidRequestError(f"header X-Priority: {_invalid(str(error)).message}", param="X-Priority") from None
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequestError(f"header X-Priority: {_explain(str(error))[0]}", param="X-Priority") from None
 
 
 def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:
@@ -169,11 +176,11 @@ def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:
         if text is None:
             continue
         try:
-            number = msgspec.convert(text, type=float, strict=False) * scale
+            number = msgspec.convert(text, type=_Finite, strict=False) * scale
             values[field] = getattr(msgspec.convert({field: number}, type=Limits), field)
         except msgspec.ValidationError as error:
             name = header.title()
-            raise InvalidRequestError(f"header {name}: {_invalid(str(error)).message}", param=name) from None
+            raise InvalidRequestError(f"header {name}: {_explain(str(error))[0]}", param=name) from None
     if stated is not None:
         values |= {name: value for name in Limits.__struct_fields__ if (value := getattr(stated, name)) is not None}
     return Limits(**values)
@@ -181,11 +188,17 @@ def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:
 
 def _invalid(text: str) -> InvalidRequestError:
     """Turn msgspec's message into one whose `param` is the path of the field, as far as the text tells."""
+    what, path = _explain(text)
+    return InvalidRequestError(f"{what} at {path}" if path else what, param=path or None)
+
+
+def _explain(text: str) -> tuple[str, str]:
+    """What is wrong, with the values that would not be, and the path of where."""
     match = _PATH.match(text)
     what, path = (match["what"], match["path"] or "") if match else (text, "")
     for pattern in (_UNKNOWN, _MISSING):
         if named := pattern.search(what):
             path = f"{path}.{named['name']}" if path else named["name"]
-    choices = _CHOICES.get(path.rpartition(".")[2]) if what.startswith("Invalid enum value") else None
-    expected = f", expected one of: {', '.join(choices)}" if choices else ""
-    return InvalidRequestError(f"{what}{expected}{f' at {path}' if path else ''}", param=path or None)
+    if what.startswith("Invalid enum value"):
+        what += f", expected one of: {', '.join(_CHOICES[_INDEX.sub('', path)])}"
+    return what, path
