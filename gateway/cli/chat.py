@@ -42,7 +42,10 @@ def chat(
         return
     click.echo("Ctrl-D or an empty line ends the chat.")
     while prompt := _prompt():
-        asyncio.run(session.ask(prompt, show="text"))
+        try:
+            asyncio.run(session.ask(prompt, show="text"))
+        except click.ClickException as error:
+            error.show()  # The conversation goes on without that turn.
 
 
 def _prompt() -> str:
@@ -68,22 +71,24 @@ class _Conversation:
         """
         import aiohttp
 
-        self._messages.append({"role": "user", "content": prompt})
+        asked = {"role": "user", "content": prompt}
         answer: list[str] = []
         last: Chunk = {}
         try:
-            async for chunk in self._chunks():
+            async for chunk in self._chunks([*self._messages, asked]):
                 for choice in chunk["choices"]:
                     piece = choice["delta"].get("content") or ""
                     answer.append(piece)
                     if show == "text":
                         click.echo(piece, nl=False)
                 last = chunk
-        except aiohttp.ClientError as error:
+        except aiohttp.ClientConnectorError as error:
             raise click.ClickException(
                 f"no gateway at {self._url} ({error}); start one with `trilemma serve`"
             ) from None
-        self._messages.append({"role": "assistant", "content": "".join(answer)})
+        except aiohttp.ClientError as error:
+            raise click.ClickException(f"the answer broke off: {error}") from None
+        self._messages += [asked, {"role": "assistant", "content": "".join(answer)}]
         if show == "json":
             from gateway.cli.context import print_json
 
@@ -92,13 +97,19 @@ class _Conversation:
             click.echo()
             click.secho(summary(last), dim=True)
 
-    async def _chunks(self) -> AsyncIterator[Chunk]:
+    async def _chunks(self, messages: list[dict[str, str]]) -> AsyncIterator[Chunk]:
+        """The chunks of one answer, up to its end.
+
+        Raises:
+            ClickException: The gateway reports an error, or its answer ends without `[DONE]`.
+            ClientError: The connection failed.
+        """
         import aiohttp
         import msgspec
 
         from backends.sse import DONE_DATA, SseReader
 
-        body = self._body | {"messages": self._messages, "stream": True, "stream_options": {"include_usage": True}}
+        body = self._body | {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
         headers = {"X-Trilemma-Explain": "1", "Content-Type": "application/json"}
         reader = SseReader()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
@@ -118,6 +129,7 @@ class _Conversation:
                     if "error" in chunk:
                         raise click.ClickException(_message(event))
                     yield chunk
+            raise click.ClickException("the answer broke off")
 
 
 def summary(last: Chunk) -> str:
