@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 
 from backends.client import Timeouts
 from backends.errors import BackendError
@@ -22,7 +23,7 @@ __all__ = ("embeddings",)
 
 
 @post("/v1/embeddings", operation_class=documents(EmbeddingBody, "One vector for each input."))
-async def embeddings(request: Request[Any, Any, State], services: Services) -> Response[bytes]:
+async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[bytes]:
     """Embed texts with the first variant of the requested model that can."""
     body = decode_body(await request.body(), EmbeddingBody)
     reachable = services.decider.reachable(body.model)

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
@@ -20,7 +22,7 @@ __all__ = ("feedback", "show_decision")
 
 
 @post("/v1/feedback", status_code=200, operation_class=documents(FeedbackBody, "The score was recorded."))
-async def feedback(request: Request[Any, Any, State], services: Services) -> dict[str, Any]:
+async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
     """Join a score to the decision it judges."""
     body = decode_body(await request.body(), FeedbackBody)
     if not await services.log.knows(body.decision_id):
@@ -40,7 +42,7 @@ async def feedback(request: Request[Any, Any, State], services: Services) -> dic
 
 
 @get("/v1/decisions/{decision_id:str}", operation_class=documents(None, "The decision, its outcome, its scores."))
-async def show_decision(decision_id: str, services: Services) -> dict[str, Any]:
+async def show_decision(decision_id: FromPath[str], services: NamedDependency[Services]) -> dict[str, Any]:
     """Show a decision with its outcome and observations."""
     record = await services.log.find(decision_id)
     if record is None:

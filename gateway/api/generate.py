@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 
 from backends.sse import DONE, encode_event
 from gateway.api.event_stream import ClientDisconnectedError, EventStreamResponse, until_disconnect
@@ -35,13 +36,13 @@ CLIENT_CLOSED = 499
 
 
 @post("/v1/chat/completions", operation_class=documents(ChatBody, "A chat answer, whole or as a stream."))
-async def chat_completions(request: Request[Any, Any, State], services: Services) -> Response[Any]:
+async def chat_completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Answer a conversation."""
     return await _generate(request, services, parse_chat(await request.body(), request.headers))
 
 
 @post("/v1/completions", operation_class=documents(CompletionBody, "A continued text, whole or as a stream."))
-async def completions(request: Request[Any, Any, State], services: Services) -> Response[Any]:
+async def completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Continue a text."""
     return await _generate(request, services, parse_completion(await request.body(), request.headers))
 

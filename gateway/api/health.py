@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 
 from backends.types import VariantStatus, WorkerState
 from gateway.api.openapi import documents
@@ -23,7 +24,7 @@ async def livez() -> dict[str, str]:
 
 
 @get(["/readyz", "/healthz", "/health/readiness"], operation_class=documents(None, "A variant can answer."))
-async def readyz(services: Services) -> Response[dict[str, Any]]:
+async def readyz(services: NamedDependency[Services]) -> Response[dict[str, Any]]:
     """Say whether at least one variant can answer, and how each stands."""
     views = services.catalogue.views()
     ready = not services.stopping and any(view.status.state in _ANSWERING for view in views)

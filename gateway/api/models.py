@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from gateway.api.openapi import documents
 from gateway.errors import ModelNotFoundError
@@ -16,14 +19,15 @@ __all__ = ("list_models", "show_model")
 
 
 @get("/v1/models", operation_class=documents(None, "All names that `model` may have."))
-async def list_models(services: Services) -> dict[str, Any]:
+async def list_models(services: NamedDependency[Services]) -> dict[str, Any]:
     """List `auto`, the aliases and the variants."""
     return {"object": "list", "data": [_describe(name, services) for name in services.decider.models]}
 
 
-@get("/v1/models/{name:str}", operation_class=documents(None, "One name that `model` may have."))
-async def show_model(name: str, services: Services) -> dict[str, Any]:
-    """Describe one of them."""
+@get("/v1/models/{model:path}", operation_class=documents(None, "One name that `model` may have."))
+async def show_model(model: FromPath[PurePath], services: NamedDependency[Services]) -> dict[str, Any]:
+    """Describe one of them; an alias may hold slashes."""
+    name = str(model).lstrip("/")
     if name not in services.decider.models:
         raise ModelNotFoundError(name, known=services.decider.models)
     return _describe(name, services)
