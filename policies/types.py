@@ -65,8 +65,11 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How much speed, cost and accuracy matter against each other; only their ratios count."""
 
     speed: NonNegative = 0.0
+    """Weight of a short latency."""
     cost: NonNegative = 0.0
+    """Weight of a low cost."""
     accuracy: NonNegative = 0.0
+    """Weight of a good answer."""
 
     def __post_init__(self) -> None:
         """At least one must count, and all must be numbers that can be compared."""
