@@ -85,29 +85,29 @@ EXTRACTION: tuple[tuple[str, str, str], ...] = (
 )
 """Sentence, question, what the answer must contain."""
 
-JSON_OBJECTS: tuple[tuple[str, dict[str, str | int]], ...] = (
-    ("a person", {"name": "Anna", "age": 30}),
-    ("a car", {"brand": "Volvo", "year": 2015}),
-    ("a book", {"title": "Dune", "author": "Frank Herbert"}),
-    ("a city", {"city": "Oslo", "country": "Norway"}),
-    ("a product", {"product": "lamp", "price": 25}),
-    ("a student", {"student": "Ben", "grade": 7}),
-    ("a pet", {"pet": "Rex", "species": "dog"}),
-    ("a meeting", {"day": "Monday", "hour": 14}),
-    ("a film", {"film": "Alien", "year": 1979}),
-    ("a song", {"song": "Yesterday", "band": "The Beatles"}),
-    ("a phone", {"model": "X200", "storage": 64}),
-    ("a house", {"rooms": 5, "colour": "white"}),
-    ("an employee", {"employee": "Laura", "department": "sales"}),
-    ("a fruit", {"fruit": "banana", "colour": "yellow"}),
-    ("a flight", {"from": "Rome", "to": "Paris"}),
-    ("a river", {"river": "Nile", "continent": "Africa"}),
-    ("a team", {"team": "Lions", "points": 12}),
-    ("a user", {"username": "max99", "active": "yes"}),
-    ("a planet", {"planet": "Mars", "moons": 2}),
-    ("a ticket", {"seat": "B12", "price": 40}),
+JSON_OBJECTS: tuple[dict[str, str | int], ...] = (
+    {"name": "Anna", "age": 30},
+    {"brand": "Volvo", "year": 2015},
+    {"title": "Dune", "author": "Frank Herbert"},
+    {"city": "Oslo", "country": "Norway"},
+    {"name": "lamp", "price": 25},
+    {"name": "Ben", "grade": 7},
+    {"name": "Rex", "species": "dog"},
+    {"day": "Monday", "hour": 14},
+    {"title": "Alien", "year": 1979},
+    {"title": "Yesterday", "artist": "The Beatles"},
+    {"model": "X200", "storage": 64},
+    {"rooms": 5, "color": "white"},
+    {"name": "Laura", "department": "sales"},
+    {"fruit": "banana", "color": "yellow"},
+    {"from": "Rome", "to": "Paris"},
+    {"name": "Nile", "continent": "Africa"},
+    {"team": "Lions", "points": 12},
+    {"username": "max99", "email": "max@mail.example"},
+    {"planet": "Mars", "moons": 2},
+    {"seat": "B12", "price": 40},
 )
-"""What is described, the fields and values the object must have."""
+"""The fields and values that the object must have."""
 
 TRIVIA: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What is the largest planet in the solar system?", ("Jupiter",)),
@@ -149,8 +149,8 @@ STRINGS: tuple[tuple[str, str, str], ...] = (
     ("child", "What is the plural of the word {}?", r"\b[Cc]hildren\b"),
     ("knife", "What is the plural of the word {}?", r"\b[Kk]nives\b"),
     ("mouse", "What is the plural of the word {}?", r"\b[Mm]ice\b"),
-    ("cloud", "Repeat the word {} three times.", r"\b[Cc]loud\W+[Cc]loud\W+[Cc]loud\b(?!\W+[Cc]loud)"),
-    ("apple", "Repeat the word {} three times.", r"\b[Aa]pple\W+[Aa]pple\W+[Aa]pple\b(?!\W+[Aa]pple)"),
+    ("cloud", "Repeat the word {} three times.", r"(?is)^(?!(?:.*?\bcloud\b){5}).*\bcloud\W+cloud\W+cloud\b"),
+    ("apple", "Repeat the word {} three times.", r"(?is)^(?!(?:.*?\bapple\b){5}).*\bapple\W+apple\W+apple\b"),
     ("stone", "What is the last letter of the word {}?", r"\b[Ee]\b"),
     ("tiger", "What is the last letter of the word {}?", r"\b[Rr]\b"),
     ("pilot", "Spell the word {} backwards.", r"\b[Tt]olip\b"),

@@ -79,7 +79,7 @@ def items() -> tuple[Item, ...]:
             _fact(Family.EXTRACTION, sentence, f"{sentence}\n{question}", (answer,))
             for sentence, question, answer in task_items.EXTRACTION
         ),
-        *(_json_item(subject, fields) for subject, fields in task_items.JSON_OBJECTS),
+        *(_json_item(fields) for fields in task_items.JSON_OBJECTS),
         *(_fact(Family.TRIVIA, question, question, answers) for question, answers in task_items.TRIVIA),
         *(
             Item(family=Family.STRINGS, key=word, prompt=prompt.format(f'"{word}"'), expect=Matches(pattern=pattern))
@@ -93,11 +93,14 @@ def _fact(family: Family, key: str, prompt: str, answers: tuple[str, ...]) -> It
     return Item(family=family, key=key, prompt=prompt, expect=Matches(pattern=rf"(?i)(?<!\w)(?:{words})(?!\w)"))
 
 
-def _json_item(subject: str, fields: dict[str, str | int]) -> Item:
-    stated = " and ".join(f'"{name}" {value}' for name, value in fields.items())
-    prompt = f"Write a JSON object for {subject} with {stated}."
+def _json_item(fields: dict[str, str | int]) -> Item:
+    names = " and ".join(f'"{name}"' for name in fields)
+    values = " ".join(f"The {name} is {value}." for name, value in fields.items())
     return Item(
-        family=Family.JSON, key=", ".join(map(str, fields.values())), prompt=prompt, expect=HasJson(fields=fields)
+        family=Family.JSON,
+        key=", ".join(map(str, fields.values())),
+        prompt=f"Write a JSON object with the keys {names}. {values}",
+        expect=HasJson(fields=fields),
     )
 
 
