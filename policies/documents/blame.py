@@ -99,7 +99,7 @@ def _culprit(mapping: Any, remains: Callable[[], bool]) -> Hashable:  # noqa: AN
     """The key to blame in a mapping, which msgspec does not name: with it alone the message stays the same."""
     if not isinstance(mapping, dict):
         return None
-    entries = dict(mapping)
+    entries: dict[Hashable, Any] = dict(mapping)
     try:
         for key, value in entries.items():
             mapping.clear()
