@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +43,8 @@ class LogStats(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     dropped: int
     """Rows lost because the buffer was full."""
+    refused: int
+    """Rows lost because the database can never take them."""
     failures: int
     """Batches the database refused; each was tried again."""
 
@@ -52,19 +55,26 @@ class DecisionLog:
     def __init__(self, url: str, *, flush_interval_s: float = 0.5, max_backlog: int = 100_000) -> None:
         self._engine = open_engine(url)
         self._flush_interval_s = flush_interval_s
-        self._rows: deque[Row] = deque()
         self._max_backlog = max_backlog
-        self._written = self._dropped = self._failures = 0
+        self._rows: deque[Row] = deque()
+        self._batch: list[Row] = []
+        """Rows being written; not in `_rows` meanwhile."""
+        self._written = self._dropped = self._refused = self._failures = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decision-log")
         self._flushing = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._closing = False
         self._writer: asyncio.Task[None] | None = None
 
     @property
     def stats(self) -> LogStats:
         """How the writer is doing."""
         return LogStats(
-            backlog=len(self._rows), written=self._written, dropped=self._dropped, failures=self._failures
+            backlog=len(self._rows) + len(self._batch),
+            written=self._written,
+            dropped=self._dropped,
+            refused=self._refused,
+            failures=self._failures,
         )
 
     async def start(self) -> None:
@@ -74,15 +84,13 @@ class DecisionLog:
             SQLAlchemyError: The database cannot be reached or migrated.
         """
         await self._run(lambda: upgrade(self._engine))
-        self._writer = asyncio.create_task(self._write_for_ever())
+        self._writer = asyncio.create_task(self._write_until_closed())
 
     def record(self, row: Row) -> None:
         """Take a row; returns at once."""
-        if len(self._rows) >= self._max_backlog:
-            self._rows.popleft()
-            self._dropped += 1
         self._rows.append(row)
-        if len(self._rows) >= MAX_BATCH_ROWS:
+        self._trim()
+        if len(self._rows) == MAX_BATCH_ROWS:
             self._wake.set()
 
     async def flush(self) -> None:
@@ -93,62 +101,79 @@ class DecisionLog:
         """
         async with self._flushing:
             pending = len(self._rows)
-            while pending > 0:
-                batch = [self._rows.popleft() for _ in range(min(pending, MAX_BATCH_ROWS, len(self._rows)))]
-                if not batch:
-                    return
-                await self._write(batch)
-                pending -= len(batch)
+            while pending > 0 and self._rows:
+                pending -= await self._write_batch(min(pending, MAX_BATCH_ROWS))
 
     async def find(self, decision_id: str) -> Record | None:
-        """A decision with what is known of it, rows not written yet included."""
+        """A decision with what is known of it, rows not written yet included.
+
+        Raises:
+            SQLAlchemyError: The database cannot be read.
+        """
         with contextlib.suppress(SQLAlchemyError):
             await self.flush()
         return await self._run(lambda: find(self._engine, decision_id))
 
     async def knows(self, decision_id: str) -> bool:
-        """Whether a decision exists, in the buffer or in the database."""
-        waiting = any(isinstance(row, DecisionRow) and row.decision_id == decision_id for row in self._rows)
-        return waiting or await self._run(lambda: find(self._engine, decision_id)) is not None
+        """Whether a decision exists, in the buffer or in the database.
+
+        Raises:
+            SQLAlchemyError: The database cannot be read.
+        """
+        waiting = itertools.chain(self._batch, self._rows)
+        if any(isinstance(row, DecisionRow) and row.decision_id == decision_id for row in waiting):
+            return True
+        return await self._run(lambda: find(self._engine, decision_id)) is not None
 
     async def aclose(self) -> None:
         """Write what is left and let go of the database; a refusing one is given one last try."""
+        self._closing = True
+        self._wake.set()
         if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            await self._writer
         try:
             await self.flush()
         except SQLAlchemyError as error:
-            logger.error("%d rows of the decision log are lost: %s", len(self._rows), error)
+            logger.error("%d rows of the decision log are lost: %s", self.stats.backlog, error)
+        await self._run(self._engine.dispose)
         self._thread.shutdown()
-        self._engine.dispose()
 
-    async def _write(self, batch: list[Row]) -> None:
-        """Write one batch; put it back in its place if that fails or is cancelled before it ran."""
+    def _trim(self) -> None:
+        while len(self._rows) > self._max_backlog:
+            self._rows.popleft()
+            self._dropped += 1
+
+    async def _write_batch(self, size: int) -> int:
+        """Write the oldest rows; put them back in their place if that fails. Returns how many there were."""
+        batch = self._batch = [self._rows.popleft() for _ in range(min(size, len(self._rows)))]
         try:
-            await self._run(lambda: insert(self._engine, batch))
+            refused = await self._run(lambda: insert(self._engine, batch))
         except BaseException:
-            # Written or not: inserting a row again does nothing, so putting all back is safe.
+            # Written or not, when cancelled: inserting a row again does nothing, so putting all back is safe.
             self._rows.extendleft(reversed(batch))
+            self._trim()
             self._failures += 1
             raise
-        self._written += len(batch)
+        finally:
+            self._batch = []
+        self._written += len(batch) - refused
+        self._refused += refused
+        return len(batch)
 
-    async def _write_for_ever(self) -> None:
-        back_off_s = self._flush_interval_s
+    async def _write_until_closed(self) -> None:
+        delay_s = self._flush_interval_s
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(back_off_s):
-                    await self._wake.wait()
+                await asyncio.wait_for(self._wake.wait(), delay_s)
+            if self._closing:
+                return
             self._wake.clear()
             try:
                 await self.flush()
-                back_off_s = self._flush_interval_s
+                delay_s = self._flush_interval_s
             except SQLAlchemyError as error:
-                back_off_s = min(back_off_s * 2, MAX_BACK_OFF_S)
-                logger.warning("the decision log cannot be written, trying again in %.1f s: %s", back_off_s, error)
-                await asyncio.sleep(back_off_s)
+                delay_s = min(delay_s * 2, MAX_BACK_OFF_S)
+                logger.warning("the decision log cannot be written, trying again in %.1f s: %s", delay_s, error)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

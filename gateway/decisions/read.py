@@ -38,26 +38,33 @@ def export(url: str, *, since_s: float | None = None, until_s: float | None = No
     engine = open_engine(url)
     try:
         upgrade(engine)
-        with engine.connect() as connection:
-            yield from _pages(connection, since_s=since_s, until_s=until_s)
+        yield from _records(engine, since_s=since_s, until_s=until_s)
     finally:
         engine.dispose()
 
 
-def _pages(connection: Connection, *, since_s: float | None, until_s: float | None) -> Iterator[Record]:
-    """Walk by the last key seen, so that rows written meanwhile neither repeat nor hide others."""
+def _records(engine: Engine, *, since_s: float | None, until_s: float | None) -> Iterator[Record]:
+    """Walk page by page after the last key seen, so that rows written meanwhile neither repeat nor hide others.
+
+    No transaction is open while the caller works: a slow one holds up no writer.
+    """
     order = (decisions.c.created_at_s, decisions.c.decision_id)
     query = sa.select(decisions).order_by(*order).limit(PAGE_ROWS)
     if since_s is not None:
         query = query.where(decisions.c.created_at_s >= since_s)
     if until_s is not None:
         query = query.where(decisions.c.created_at_s < until_s)
-    page = connection.execute(query).all()
+    page = _page(engine, query)
     while page:
-        yield from _joined(connection, page)
-        last = page[-1]
+        yield from page
+        last = page[-1].decision
         after = sa.tuple_(*order) > sa.tuple_(sa.literal(last.created_at_s), sa.literal(last.decision_id))
-        page = connection.execute(query.where(after)).all()
+        page = _page(engine, query.where(after))
+
+
+def _page(engine: Engine, query: sa.Select[Any]) -> list[Record]:
+    with engine.connect() as connection:
+        return list(_joined(connection, connection.execute(query).all()))
 
 
 def _joined(connection: Connection, found: Sequence[sa.Row[Any]]) -> Iterator[Record]:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine, make_url
 __all__ = ("decisions", "metadata", "observations", "open_engine", "outcomes")
 
 BUSY_TIMEOUT_MS = 5000
+CONNECT_TIMEOUT_S = 5
 
 metadata = sa.MetaData()
 
@@ -82,7 +83,7 @@ def open_engine(url: str) -> Engine:
     """An engine for the log; for SQLite the file's directory is made and write-ahead logging is switched on."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(parsed)

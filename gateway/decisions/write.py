@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from gateway.decisions.schema import decisions, observations, outcomes
 from gateway.decisions.types import DecisionRow, ObservationRow, OutcomeRow, Row
@@ -17,13 +19,42 @@ __all__ = ("insert",)
 
 _TABLES: dict[type, sa.Table] = {DecisionRow: decisions, OutcomeRow: outcomes, ObservationRow: observations}
 
+logger = logging.getLogger(__name__)
 
-def insert(engine: Engine, rows: Iterable[Row]) -> None:
+
+def insert(engine: Engine, rows: Sequence[Row]) -> int:
     """Insert rows in one transaction; those already there are left as they are.
 
+    A row that the database can never take, such as one with a number out of its range, is left out: it must not hold
+    up the others.
+
+    Returns:
+        How many rows were left out.
+
     Raises:
-        SQLAlchemyError: Nothing of the batch was written.
+        SQLAlchemyError: The database refused for reasons of its own; the same rows may be tried again.
     """
+    try:
+        _insert_all(engine, rows)
+    except Exception as error:
+        if not _blames_rows(error):
+            raise
+        return sum(not _insert_one(engine, row) for row in rows)
+    return 0
+
+
+def _insert_one(engine: Engine, row: Row) -> bool:
+    try:
+        _insert_all(engine, [row])
+    except Exception as error:
+        if not _blames_rows(error):
+            raise
+        logger.error("a %s of decision %s cannot be stored: %s", type(row).__name__, row.decision_id, error)
+        return False
+    return True
+
+
+def _insert_all(engine: Engine, rows: Iterable[Row]) -> None:
     by_table: dict[sa.Table, list[dict[str, Any]]] = {}
     for row in rows:
         by_table.setdefault(_TABLES[type(row)], []).append(msgspec.to_builtins(row))
@@ -31,3 +62,10 @@ def insert(engine: Engine, rows: Iterable[Row]) -> None:
     with engine.begin() as connection:
         for table, values in by_table.items():
             connection.execute(dialect.insert(table).on_conflict_do_nothing(), values)
+
+
+def _blames_rows(error: Exception) -> bool:
+    """Whether what was to be written is at fault, and not the database, so that trying again cannot help."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError)
