@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-__all__ = ("Prompt", "prompt")
+__all__ = ("Prompt", "prompt", "words")
 
 _T = TypeVar("_T")
 
@@ -70,6 +70,11 @@ def prompt(index: int, *, seed: int) -> Prompt:
     kind = str(rng.choice(list(_SHARES), p=np.fromiter(_SHARES.values(), float)))
     writer, max_tokens, temperature = _KINDS[kind]
     return Prompt(kind=kind, text=writer(rng), max_tokens=max_tokens, temperature=temperature)
+
+
+def words() -> tuple[str, ...]:
+    """Common words, for prompts whose content does not matter."""
+    return _bank().nouns
 
 
 def _pick(rng: np.random.Generator, choices: Sequence[_T]) -> _T:
