@@ -1,4 +1,4 @@
-"""How good a candidate is for a request: accuracy against cost and time, weighed as the request asks."""
+"""How good a candidate is for a request: accuracy, cheapness and speed, weighed as the request asks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ __all__ = ("utilities",)
 
 
 def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
-    """Utility of each estimate: `a * quality - c * cost / max cost - s * latency / max latency`.
+    """Utility of each estimate: `a * quality + c * least cost / cost + s * least latency / latency`.
 
-    The weights are normalised to sum to 1. Cost and latency are taken relative to the largest among the given
-    estimates, so that the trade-off means the same for a cent as for a dollar and for a prompt of ten tokens as for
-    one of a thousand. The maximum and not the range is the scale: two candidates that cost almost the same then
-    differ by almost nothing, where a range would blow the difference up to 1.
+    The weights are normalised to sum to 1, and so utilities lie in [0, 1]. Cost and latency are taken relative to the
+    best among the given estimates, so that the trade-off means the same for a cent as for a dollar and for a prompt
+    of ten tokens as for one of a thousand. The best and not the worst is the scale: a candidate that is slow or dear,
+    such as one that must be started first, then changes nothing between the others.
     """
     total = weights.speed + weights.cost + weights.accuracy
-    cost_scale = max((e.cost_usd for e in estimates), default=0.0) or 1.0
-    latency_scale = max((e.latency_s for e in estimates), default=0.0) or 1.0
+    accuracy, cost, speed = weights.accuracy / total, weights.cost / total, weights.speed / total
+    cheapest = min((e.cost_usd for e in estimates), default=0.0)
+    fastest = min((e.latency_s for e in estimates), default=0.0)
     return [
-        (
-            weights.accuracy * e.quality
-            - weights.cost * (e.cost_usd / cost_scale)
-            - weights.speed * (e.latency_s / latency_scale)
-        )
-        / total
+        accuracy * e.quality + cost * _share(cheapest, e.cost_usd) + speed * _share(fastest, e.latency_s)
         for e in estimates
     ]
+
+
+def _share(best: float, value: float) -> float:
+    """Best / value in [0, 1]; what is as good as the best, free or instant included, has it all."""
+    return 1.0 if value <= best else best / value

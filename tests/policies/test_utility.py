@@ -50,15 +50,26 @@ def test_the_currency_does_not_matter(given: list[Estimate], weights: Weights, r
 
 
 @given(several, weights)
-def test_utilities_lie_between_minus_one_and_one(given: list[Estimate], weights: Weights) -> None:
-    assert all(-1.0 - ROUNDING <= u <= 1.0 + ROUNDING for u in utilities(given, weights))
+def test_utilities_lie_between_zero_and_one(given: list[Estimate], weights: Weights) -> None:
+    assert all(-ROUNDING <= u <= 1.0 + ROUNDING for u in utilities(given, weights))
+
+
+@given(several, weights, estimates)
+def test_who_is_neither_cheapest_nor_fastest_moves_no_other(
+    given: list[Estimate], weights: Weights, slow: Estimate
+) -> None:
+    slow = msgspec.structs.replace(
+        slow, cost_usd=max(e.cost_usd for e in given), latency_s=max(e.latency_s for e in given)
+    )
+    assert utilities([*given, slow], weights)[:-1] == utilities(given, weights)
 
 
 def test_free_and_instant_candidates_divide_by_nothing() -> None:
-    free = estimate(cost_usd=0.0, latency_s=0.0)
-    assert utilities([free, free], Weights(cost=1, accuracy=1)) == [0.25, 0.25]
+    free = estimate(quality=0.5, cost_usd=0.0, latency_s=0.0)
+    assert utilities([free, free], Weights(cost=1, accuracy=1)) == [0.75, 0.75]
+    assert utilities([free, estimate(cost_usd=0.1)], Weights(cost=1)) == [1.0, 0.0]
 
 
 def test_the_largest_figures_there_are_stay_finite() -> None:
     huge = estimate(cost_usd=1e308, latency_s=1e308)
-    assert utilities([huge, estimate()], Weights(speed=5e307, cost=5e307))[0] == -1.0
+    assert utilities([huge, estimate()], Weights(speed=5e307, cost=5e307))[0] == pytest.approx(0.0)

@@ -131,7 +131,8 @@ plain = st.recursive(
 
 @given(plain)
 def test_what_the_library_writes_is_read_back(value: Any) -> None:
-    text = yaml.safe_dump({"free": value}, allow_unicode=True)
+    # Escaped, because the library writes some line breaks of Unicode in a way it does not itself read back.
+    text = yaml.safe_dump({"free": value}, allow_unicode=False)
     back = decode_yaml(text, Document, source_name="t").free
     assert back == value or math.isclose(back, value)
 
