@@ -22,7 +22,7 @@ from gateway.services import Services
 __all__ = ("embeddings",)
 
 
-@post("/v1/embeddings", operation_class=documents(EmbeddingBody, "One vector for each input."))
+@post("/v1/embeddings", opt=documents(EmbeddingBody, "One vector for each input."))
 async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[bytes]:
     """Embed texts with the first variant of the requested model that can."""
     body = decode_body(await request.body(), EmbeddingBody)

@@ -21,7 +21,7 @@ from gateway.services import Services
 __all__ = ("feedback", "show_decision")
 
 
-@post("/v1/feedback", status_code=200, operation_class=documents(FeedbackBody, "The score was recorded."))
+@post("/v1/feedback", status_code=200, opt=documents(FeedbackBody, "The score was recorded."))
 async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
     """Join a score to the decision it judges."""
     body = decode_body(await request.body(), FeedbackBody)
@@ -41,7 +41,7 @@ async def feedback(request: Request[Any, Any, State], services: NamedDependency[
     return {"id": row.observation_id, "object": "feedback", "decision_id": row.decision_id}
 
 
-@get("/v1/decisions/{decision_id:str}", operation_class=documents(None, "The decision, its outcome, its scores."))
+@get("/v1/decisions/{decision_id:str}", opt=documents(None, "The decision, its outcome, its scores."))
 async def show_decision(decision_id: FromPath[str], services: NamedDependency[Services]) -> dict[str, Any]:
     """Show a decision with its outcome and observations."""
     record = await services.log.find(decision_id)

@@ -35,13 +35,13 @@ CLIENT_CLOSED = 499
 """Status recorded where the client is no longer there to read it."""
 
 
-@post("/v1/chat/completions", operation_class=documents(ChatBody, "A chat answer, whole or as a stream."))
+@post("/v1/chat/completions", opt=documents(ChatBody, "A chat answer, whole or as a stream."))
 async def chat_completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Answer a conversation."""
     return await _generate(request, services, parse_chat(await request.body(), request.headers))
 
 
-@post("/v1/completions", operation_class=documents(CompletionBody, "A continued text, whole or as a stream."))
+@post("/v1/completions", opt=documents(CompletionBody, "A continued text, whole or as a stream."))
 async def completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Continue a text."""
     return await _generate(request, services, parse_completion(await request.body(), request.headers))

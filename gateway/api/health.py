@@ -17,13 +17,13 @@ _ANSWERING = {WorkerState.WARM, WorkerState.COLD}
 """A cold variant answers too, after it has been started."""
 
 
-@get(["/livez", "/health/liveliness"], operation_class=documents(None, "The process runs."))
+@get(["/livez", "/health/liveliness"], opt=documents(None, "The process runs."))
 async def livez() -> dict[str, str]:
     """Say that the process runs."""
     return {"status": "ok"}
 
 
-@get(["/readyz", "/healthz", "/health/readiness"], operation_class=documents(None, "A variant can answer."))
+@get(["/readyz", "/healthz", "/health/readiness"], opt=documents(None, "A variant can answer."))
 async def readyz(services: NamedDependency[Services]) -> Response[dict[str, Any]]:
     """Say whether at least one variant can answer, and how each stands."""
     views = services.catalogue.views()

@@ -18,13 +18,13 @@ from gateway.services import Services
 __all__ = ("list_models", "show_model")
 
 
-@get("/v1/models", operation_class=documents(None, "All names that `model` may have."))
+@get("/v1/models", opt=documents(None, "All names that `model` may have."))
 async def list_models(services: NamedDependency[Services]) -> dict[str, Any]:
     """List `auto`, the aliases and the variants."""
     return {"object": "list", "data": [_describe(name, services) for name in services.decider.models]}
 
 
-@get("/v1/models/{model:path}", operation_class=documents(None, "One name that `model` may have."))
+@get("/v1/models/{model:path}", opt=documents(None, "One name that `model` may have."))
 async def show_model(model: FromPath[PurePath], services: NamedDependency[Services]) -> dict[str, Any]:
     """Describe one of them; an alias may hold slashes."""
     name = str(model).lstrip("/")

@@ -1,71 +1,95 @@
-"""`/openapi.json`: schemas of the request bodies, made from the very types that decode them."""
+"""`/openapi.json`: every route that is documented, its body by the very type that decodes it.
+
+Made here and not by the framework, which knows only bodies that it decodes itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Request, get
 from litestar.datastructures import State
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
+from litestar.routes import BaseRoute, HTTPRoute
 
 from backends.protocol import ErrorReply
 from gateway import __version__
 from gateway.api.wire import ChatBody, CompletionBody, EmbeddingBody, FeedbackBody
 
-__all__ = ("documents", "openapi_config", "openapi_json")
+__all__ = ("documents", "openapi_json")
 
-_REF = "#/components/schemas/{name}"
 _BODIES = (ChatBody, CompletionBody, EmbeddingBody, FeedbackBody)
+_OPTION = "documentation"
 
 
-@dataclass
-class _RawSchema(Schema):
-    """A JSON schema that is already in its final form."""
-
-    raw: dict[str, Any] = field(default_factory=dict)
-
-    def to_schema(self) -> dict[str, Any]:
-        return self.raw
+@dataclass(frozen=True, kw_only=True)
+class _Documentation:
+    body: type[msgspec.Struct] | None
+    answer: str
 
 
-def documents(body: type[msgspec.Struct] | None, answer: str) -> type[Operation]:
-    """An operation class that documents a body which the handler decodes itself, and our error answers."""
+def documents(body: type[msgspec.Struct] | None, answer: str) -> dict[str, object]:
+    """Options of a route that put it into the document.
 
-    @dataclass
-    class Documented(Operation):
-        def __post_init__(self) -> None:
-            if body is not None:
-                reference = _RawSchema(raw={"$ref": _REF.format(name=body.__name__)})
-                content = {"application/json": OpenAPIMediaType(schema=reference)}
-                self.request_body = RequestBody(content=content, required=True)
-            error = _RawSchema(raw={"$ref": _REF.format(name="ErrorReply")})
-            failed = OpenAPIResponse(
-                description="OpenAI's error object.", content={"application/json": OpenAPIMediaType(schema=error)}
-            )
-            self.responses = {"200": OpenAPIResponse(description=answer), "4XX": failed, "5XX": failed}
-
-    return Documented
+    Args:
+        body: What it decodes, one of the wire types.
+        answer: What it answers, in a sentence.
+    """
+    return {_OPTION: _Documentation(body=body, answer=answer)}
 
 
-def openapi_config() -> OpenAPIConfig:
-    """Configuration of the schema route; components come from the wire types."""
-    _, schemas = msgspec.json.schema_components((*_BODIES, ErrorReply), ref_template=_REF)
-    return OpenAPIConfig(
-        title="Trilemma",
-        version=__version__,
-        description="OpenAI-compatible routes, routed over several variants of a model.",
-        components=Components(schemas={name: _RawSchema(raw=raw) for name, raw in schemas.items()}),
-        # The framework answers every unknown path below this one with a page of its own, so it cannot be the root.
-        path="/openapi",
-        render_plugins=[JsonRenderPlugin(path="/schema.json")],
-    )
-
-
-@get("/openapi.json", include_in_schema=False)
+@get("/openapi.json")
 async def openapi_json(request: Request[Any, Any, State]) -> dict[str, Any]:
-    """The schema of all routes."""
-    return request.app.openapi_schema.to_schema()
+    """The document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Trilemma",
+            "version": __version__,
+            "description": "OpenAI-compatible routes, routed over several variants of a model.",
+        },
+        "paths": _paths(request.app.routes),
+        "components": {"schemas": _schemas()},
+    }
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components((*_BODIES, ErrorReply), ref_template="#/components/schemas/{name}")
+    return schemas
+
+
+def _paths(routes: Iterable[BaseRoute]) -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for method, (handler, _) in route.route_handler_map.items():
+            if (documentation := handler.opt.get(_OPTION)) is not None:
+                operation = _operation(method, route, documentation, summary=handler.fn.__doc__ or "")
+                paths.setdefault(route.path_format, {})[method.lower()] = operation
+    return paths
+
+
+def _operation(method: str, route: HTTPRoute, documentation: _Documentation, *, summary: str) -> dict[str, Any]:
+    failed = {"description": "OpenAI's error object.", "content": _json(ErrorReply)}
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{method.lower()}{route.path_format}").strip("_"),
+        "summary": summary.partition("\n")[0],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in route.path_parameters
+        ],
+        "responses": {"200": {"description": documentation.answer}, "4XX": failed, "5XX": failed},
+    }
+    if documentation.body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(documentation.body)}
+    return operation
+
+
+def _json(type_: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{type_.__name__}"}}}
