@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,22 +20,29 @@ import openai
 from blockbuster import blockbuster_ctx
 
 from backends.errors import BackendError, NotFoundError
+from backends.models.manifest import Card, Machine
 from backends.supervisor.control import serve_control
 from backends.types import VariantStatus, WorkerState
+from gateway.api.parse import parse_chat
+from gateway.lifespan import open_services
 from gateway.paths import StatePaths
+from gateway.routing.exchange import Exchange
 from gateway.server import ApiServer
 from gateway.services import Services
 from gateway.settings import Settings
 from tests.providers import Answer, ScriptedProvider
 
 __all__ = (
+    "CARD",
     "HELLO",
     "USAGE_EVENT",
     "Fleet",
     "RunningGateway",
     "behind",
     "events_of",
+    "exchange",
     "local",
+    "opened",
     "remote",
     "running",
     "until",
@@ -45,6 +52,24 @@ HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
 PER_TOKEN = {"prompt_per_mtok_usd": 1.0, "completion_per_mtok_usd": 2.0}
 USAGE_EVENT = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}}\n\n'
 """What a server sends before `[DONE]` when asked for the usage."""
+
+
+CARD = Card(
+    machine=Machine(fingerprint="ab", cpu="x86", cores=2, memory_bytes=1, system="Linux"),
+    measured_at_s=0.0,
+    quality=0.75,
+    quality_se=0.04,
+    tasks={},
+    ttft_s=0.1,
+    prompt_tokens=50,
+    tpot_s=0.01,
+    batch_tokens_per_s=400.0,
+    prefill_tokens_per_s=500.0,
+    completion_tokens=30.0,
+    cold_start_s=3.0,
+    resident_bytes=10,
+    task_set="checkable-1",
+)
 
 
 def remote(name: str, provider: ScriptedProvider, **fields: Any) -> dict[str, Any]:
@@ -67,8 +92,12 @@ class Fleet:
     starts: dict[str, VariantStatus | BackendError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     """Variants that were asked to start, in order."""
+    trouble: BackendError | None = None
+    """What asking for the statuses raises."""
 
     def statuses(self) -> list[VariantStatus]:
+        if self.trouble is not None:
+            raise self.trouble
         return list(self.states.values())
 
     async def ensure(self, name: str) -> VariantStatus:
@@ -135,11 +164,9 @@ async def running(
 
     While it runs, a call of ours that blocks the event loop raises `BlockingError`.
     """
-    sections = {"policy": {"epsilon": 0.0}} | sections
-    settings = msgspec.convert({"variants": variants, **sections}, Settings)
     paths = StatePaths(root=directory)
     paths.run.mkdir(exist_ok=True)
-    server = ApiServer(settings, paths)
+    server = ApiServer(_settings(variants, sections), paths)
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with serve_control(fleet or Fleet(), paths.control_socket):
@@ -161,6 +188,30 @@ async def running(
             server.should_exit = True
             await serving
             listening.close()
+
+
+@asynccontextmanager
+async def opened(
+    directory: Path, *variants: dict[str, Any], fleet: Fleet | None = None, **sections: Any
+) -> AsyncIterator[Services]:
+    """The inner parts of a gateway without its HTTP server."""
+    paths = StatePaths(root=directory)
+    paths.run.mkdir(exist_ok=True)
+    async with (
+        serve_control(fleet or Fleet(), paths.control_socket),
+        open_services(_settings(variants, sections), paths) as services,
+    ):
+        yield services
+
+
+def exchange(services: Services, **fields: Any) -> Exchange:
+    """A chat request that has just been taken up."""
+    request = parse_chat(json.dumps(HELLO | fields).encode(), {})
+    return Exchange(request, clock=services.clock, log=services.log, request_id="req_1")
+
+
+def _settings(variants: Sequence[dict[str, Any]], sections: dict[str, Any]) -> Settings:
+    return msgspec.convert({"variants": variants, "policy": {"epsilon": 0.0}, **sections}, Settings)
 
 
 @asynccontextmanager

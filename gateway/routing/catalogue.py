@@ -23,6 +23,9 @@ __all__ = ("Catalogue", "VariantView")
 POLL_S = 0.25
 """How old the reported load may be; requests of this process are counted at once."""
 
+CLOSE_S = 1.0
+"""Requests have ended, or were cut, before the catalogue closes; one that has not must not hold up the process."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +52,7 @@ class Catalogue:
         self._cards: dict[str, Card | None] = {}
         self._in_flight: Counter[str] = Counter()
         self._clients: dict[str, VariantClient] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], VariantClient] = {}
 
     @property
     def names(self) -> list[str]:
@@ -119,10 +122,9 @@ class Catalogue:
             await asyncio.sleep(POLL_S)
 
     async def aclose(self) -> None:
-        """Close every connection, those in use after their requests."""
-        for client in self._clients.values():
-            self._retire(client)
-        await asyncio.gather(*self._closing)
+        """Close every connection; what is still in use is cut after `CLOSE_S`."""
+        clients = [*self._clients.values(), *self._closing.values()]
+        await asyncio.gather(*(client.aclose(grace_s=CLOSE_S) for client in clients), *self._closing)
         await self._control.aclose()
 
     def _read_cards(self) -> dict[str, Card | None]:
@@ -149,8 +151,8 @@ class Catalogue:
     def _retire(self, client: VariantClient) -> None:
         """Close a client once the requests it carries have ended."""
         task = asyncio.create_task(client.aclose())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = client
+        task.add_done_callback(self._closing.pop)
 
 
 def _api_key(variant: Variant) -> str | None:

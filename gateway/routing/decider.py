@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import numpy as np
 
@@ -21,6 +23,7 @@ __all__ = ("Decider",)
 
 DEFAULT_PRIORITY = "balanced"
 RETRY_AFTER_S = 2.0
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Decider:
@@ -132,8 +135,8 @@ class Decider:
 
 
 def _trace_id(traceparent: str | None) -> str | None:
-    parts = (traceparent or "").split("-")
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    return match["trace_id"] if match else None
 
 
 def _refusal(decision: Decision, request: ValidRequest) -> ApiError:
