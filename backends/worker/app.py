@@ -30,13 +30,13 @@ _MAX_BODY_BYTES = 32 * 1024 * 1024
 @post("/v1/chat/completions", status_code=HTTPStatus.OK)
 async def chat_completions(request: Request[Any, Any, Any], service: Service) -> ASGIApp:
     """Answer a conversation."""
-    return Answer(service, plan_chat(await request.body()), service.chat_writer)
+    return Answer(service, plan_chat(await request.body(), service.spec.decoding), service.chat_writer)
 
 
 @post("/v1/completions", status_code=HTTPStatus.OK)
 async def completions(request: Request[Any, Any, Any], service: Service) -> ASGIApp:
     """Continue one or more texts."""
-    return Answer(service, plan_completion(await request.body()), service.completion_writer)
+    return Answer(service, plan_completion(await request.body(), service.spec.decoding), service.completion_writer)
 
 
 @post("/v1/embeddings", status_code=HTTPStatus.OK)

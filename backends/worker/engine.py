@@ -70,6 +70,8 @@ class EngineBase(ABC):
         self.spec = spec
         self.capabilities = self.supports if spec.capabilities is None else self.supports & set(spec.capabilities)
         """What of that the variant offers."""
+        self.max_running = spec.max_running
+        """Requests that may be in flight; lowered by an engine that cannot batch."""
 
     @abstractmethod
     def load(self) -> None:
@@ -96,7 +98,7 @@ class EngineBase(ABC):
 
     @abstractmethod
     def submit(self, request_id: int, *, prompt_ids: list[int], max_tokens: int, sampling: Sampling) -> None:
-        """Begin a request. At most `spec.max_running` are in flight at any time."""
+        """Begin a request. At most `max_running` are in flight at any time."""
 
     @abstractmethod
     def cancel(self, request_id: int) -> None:

@@ -14,7 +14,6 @@ import msgspec
 import psutil
 
 from backends.errors import EngineError
-from backends.types import Capability
 from backends.worker.errors import RequestError
 from backends.worker.load_meter import LoadMeter
 from backends.worker.messages import (
@@ -48,7 +47,7 @@ class EngineLink:
         self._ids = itertools.count(1)
         self._generations: dict[int, Generation] = {}
         self._replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
-        self._ready: asyncio.Future[list[Capability]] = asyncio.get_running_loop().create_future()
+        self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self.kv_usage = 0.0
         """Share of the KV cache in use at the last step."""
 
@@ -66,7 +65,7 @@ class EngineLink:
         self._writer.write(encode_frame(self._spec))
         self._receiving = asyncio.create_task(self._receive())
 
-    async def ready(self) -> list[Capability]:
+    async def ready(self) -> Ready:
         """Wait until the engine is loaded.
 
         Raises:
@@ -136,7 +135,7 @@ class EngineLink:
     def _take(self, reply: Ready | Accepted | Refused | Pieces) -> None:
         match reply:
             case Ready():
-                self._ready.set_result(reply.capabilities)
+                self._ready.set_result(reply)
             case Accepted():
                 self._generations[reply.id].accept(reply.prompt_tokens)
             case Refused():

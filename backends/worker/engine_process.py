@@ -38,7 +38,7 @@ def main() -> None:
         channel.send(Failed(message=f"{spec.name} cannot be loaded: {error}"))
         os._exit(1)
     log.info("loaded variant=%s engine=%s seconds=%.2f", spec.name, spec.engine, time.monotonic() - started_s)
-    channel.send(Ready(capabilities=sorted(engine.capabilities)))
+    channel.send(Ready(capabilities=sorted(engine.capabilities), max_running=engine.max_running))
     try:
         Host(engine, channel).run()
     finally:

@@ -135,7 +135,7 @@ class Host:
         self._deliver([Piece(id=request_id, finish="cancelled") for request_id in cancelled])
 
     def _admit(self) -> None:
-        while self._waiting and len(self._running) < self._engine.spec.max_running:
+        while self._waiting and len(self._running) < self._engine.max_running:
             job = self._waiting.popleft()
             self._engine.submit(job.id, prompt_ids=job.prompt_ids, max_tokens=job.max_tokens, sampling=job.sampling)
             self._running[job.id] = (job, Detokenizer())

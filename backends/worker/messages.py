@@ -83,6 +83,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     """The engine is loaded and warmed up."""
 
     capabilities: list[Capability]
+    max_running: int
+    """Answers it generates together; no more than the variant's."""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag="accepted"):

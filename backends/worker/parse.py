@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from backends.protocol import ChatRequest, CompletionRequest, ResponseFormat, SamplingFields
+from backends.types import Decoding
 from backends.worker.errors import RequestError
 from backends.worker.messages import Sampling, Turn
 from backends.worker.schema import ANY_OBJECT, checked_schema
@@ -51,8 +52,8 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
         raise RequestError(f"the body is not valid JSON: {error}") from error
 
 
-def plan_chat(body: bytes) -> Plan:
-    """Read the body of `POST /v1/chat/completions`.
+def plan_chat(body: bytes, decoding: Decoding) -> Plan:
+    """Read the body of `POST /v1/chat/completions`; `decoding` is used where it says nothing.
 
     Raises:
         RequestError: It is malformed, or asks for what no engine here can do.
@@ -69,6 +70,7 @@ def plan_chat(body: bytes) -> Plan:
     max_tokens = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
     return _plan(
         request,
+        decoding,
         prompts=[[_turn(request, i) for i in range(len(request.messages))]],
         max_tokens=max_tokens,
         logprobs=bool(request.logprobs),
@@ -76,8 +78,8 @@ def plan_chat(body: bytes) -> Plan:
     )
 
 
-def plan_completion(body: bytes) -> Plan:
-    """Read the body of `POST /v1/completions`.
+def plan_completion(body: bytes, decoding: Decoding) -> Plan:
+    """Read the body of `POST /v1/completions`; `decoding` is used where it says nothing.
 
     Raises:
         RequestError: It is malformed, or asks for what no engine here can do.
@@ -96,6 +98,7 @@ def plan_completion(body: bytes) -> Plan:
         raise RequestError("the prompt is empty", param="prompt")
     return _plan(
         request,
+        decoding,
         prompts=list(prompts),
         max_tokens=request.max_tokens if request.max_tokens is not None else 16,
         logprobs=request.logprobs is not None,
@@ -105,6 +108,7 @@ def plan_completion(body: bytes) -> Plan:
 
 def _plan(
     request: SamplingFields,
+    decoding: Decoding,
     *,
     prompts: list[str | list[Turn]],
     max_tokens: int | None,
@@ -120,8 +124,8 @@ def _plan(
         answers=request.n or 1,
         sampling=Sampling(
             max_tokens=max_tokens,
-            temperature=1.0 if request.temperature is None else request.temperature,
-            top_p=1.0 if request.top_p is None else request.top_p,
+            temperature=_first(request.temperature, decoding.temperature),
+            top_p=_first(request.top_p, decoding.top_p),
             seed=secrets.randbits(63) if request.seed is None else request.seed % 2**63,
             presence_penalty=request.presence_penalty or 0.0,
             frequency_penalty=request.frequency_penalty or 0.0,
@@ -133,6 +137,10 @@ def _plan(
         include_usage=request.stream_options is not None and request.stream_options.include_usage,
         echo=echo,
     )
+
+
+def _first(*values: float | None) -> float:
+    return next((value for value in values if value is not None), 1.0)
 
 
 def _turn(request: ChatRequest, index: int) -> Turn:

@@ -69,7 +69,9 @@ def checked_schema(schema: Mapping[str, Any], *, param: str) -> str:
 
 
 class _Inliner:
-    def __init__(self, definitions: Mapping[str, Any]) -> None:
+    def __init__(self, definitions: object) -> None:
+        if not isinstance(definitions, dict):
+            raise TypeError("`$defs` is no object")
         self._definitions = definitions
         self._nodes = 0
 

@@ -37,6 +37,7 @@ class Service:
         self._meter = LoadMeter(time.monotonic)
         self.created = int(time.time())
         """Unix time, the `created` of the model list."""
+        self._max_running = spec.max_running
         self._closing = False
         self._open = 0
         self._quiet = asyncio.Event()
@@ -64,7 +65,8 @@ class Service:
 
     async def _become_warm(self) -> None:
         with contextlib.suppress(EngineError):  # `failed` tells
-            self.capabilities = await self._link.ready()
+            ready = await self._link.ready()
+            self.capabilities, self._max_running = ready.capabilities, ready.max_running
             if self.state is WorkerState.LOADING:
                 self.state = WorkerState.WARM
                 log.info("warm variant=%s", self.spec.name)
@@ -77,12 +79,12 @@ class Service:
     def load(self) -> LoadReport:
         """What `GET /load` answers."""
         in_flight = self._meter.in_flight
-        running = min(in_flight, self.spec.max_running)
+        running = min(in_flight, self._max_running)
         return LoadReport(
             state=self.state,
             queued=in_flight - running,
             running=running,
-            max_running=self.spec.max_running,
+            max_running=self._max_running,
             tokens_per_s=round(self._meter.tokens_per_s, 2),
             kv_usage=self._link.kv_usage,
             resident_bytes=self._link.resident_bytes(),
