@@ -90,16 +90,6 @@ async def test_buffered_written_and_unknown_decisions_are_told_apart(log: Decisi
     assert log.stats.backlog == 2, "asking writes nothing"
 
 
-async def test_a_decision_is_known_while_it_is_being_written(log: DecisionLog) -> None:
-    log.record(decision())
-    flushing = asyncio.create_task(log.flush())
-    while not log._batch:
-        await asyncio.sleep(0)
-    assert await log.knows("dec_1")
-    await flushing
-    assert (log.stats.written, log.stats.backlog) == (1, 0)
-
-
 async def test_a_full_batch_is_written_without_waiting_for_the_interval(log: DecisionLog) -> None:
     for number in range(log_module.MAX_BATCH_ROWS):
         log.record(decision(f"dec_{number}"))

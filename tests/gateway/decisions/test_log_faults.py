@@ -87,6 +87,23 @@ async def test_a_batch_put_back_keeps_to_the_bound(file: Path) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_a_decision_is_known_while_its_writing_fails(file: Path) -> None:
+    log = DecisionLog(sqlite_url(file), flush_interval_s=60.0)
+    await log.start()
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    log.record(decision())
+    flushing = asyncio.create_task(log.flush())
+    while not log._batch:
+        await asyncio.sleep(0)
+    assert await log.knows("dec_1")
+    with pytest.raises(OperationalError, match="locked"):
+        await flushing
+    other.close()
+    await log.aclose()
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_closing_gives_up_on_a_database_that_stays_locked(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = DecisionLog(sqlite_url(file), flush_interval_s=60.0)
     await log.start()

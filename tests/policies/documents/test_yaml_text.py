@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -103,7 +103,7 @@ def test_an_overridden_merged_value_is_blamed_where_it_was_overridden() -> None:
     assert decode_yaml(text.replace("y\n", "1\n"), Document, source_name="t").variants[0].count == 1
 
 
-def test_blaming_leaves_no_trace_in_the_value_shared_by_an_alias() -> None:
+def test_an_alias_is_blamed_by_the_name_it_is_used_under() -> None:
     text = "free: &shared {a: {}, b: {count: x}}\npriorities: *shared"
     assert failing(text).what == "Expected `int`, got `str` at priorities.b.count"
 
@@ -122,9 +122,11 @@ def test_quoted_numbers_stay_text() -> None:
     assert decode_yaml("free: '1e-6'", Document, source_name="t").free == "1e-6"
 
 
+words = st.text().filter(lambda word: not re.match(r"[-+]?\d", word))
+"""Texts that do not begin as a number: the library writes `1e5` without quotes, having no idea that it is one."""
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=10,
 )
 
@@ -134,7 +136,7 @@ def test_what_the_library_writes_is_read_back(value: Any) -> None:
     # Escaped, because the library writes some line breaks of Unicode in a way it does not itself read back.
     text = yaml.safe_dump({"free": value}, allow_unicode=False)
     back = decode_yaml(text, Document, source_name="t").free
-    assert back == value or math.isclose(back, value)
+    assert back == value
 
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!?|>'\"#%,~01. \n\t\0\x85\ufeff<="), max_size=40))
