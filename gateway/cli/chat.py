@@ -18,8 +18,8 @@ Chunk = dict[str, Any]
 @click.command()
 @click.option("--url", default=None, help="Gateway to talk to. Default: the configured host and port.")
 @click.option("--model", default="auto", show_default=True, help="`auto`, an alias, or a variant to pin.")
-@click.option("--priority", type=click.Choice(["speed", "cost", "accuracy", "balanced"]), default=None)
-@click.option("--max-tokens", type=int, default=256, show_default=True)
+@click.option("--priority", type=click.Choice(["speed", "cost", "accuracy", "balanced"]), help="What matters.")
+@click.option("--max-tokens", type=int, default=256, show_default=True, help="Longest answer.")
 @click.option("--once", default=None, metavar="PROMPT", help="Ask one thing and exit.")
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the answer and its explanation as JSON.")
 @click.pass_obj
