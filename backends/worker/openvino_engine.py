@@ -64,7 +64,7 @@ class OpenVinoEngine(EngineBase):
         model = path if (path / "openvino_model.xml").is_file() else find_gguf(path)
         try:
             self._pipeline = genai.ContinuousBatchingPipeline(str(model), self._scheduler(), "CPU", properties)
-        except RuntimeError as error:
+        except Exception as error:  # a broken file surfaces as whatever C++ threw
             raise EngineError(f"OpenVINO cannot load {model}: {error}") from error
         self.tokenizer = OpenVinoTokenizer(self._pipeline.get_tokenizer())
         self._handles: dict[int, Any] = {}
