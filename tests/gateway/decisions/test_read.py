@@ -92,7 +92,7 @@ def test_a_slow_reader_holds_up_no_writer(tmp_path: Path) -> None:
 def test_an_export_takes_the_same_memory_for_any_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "PAGE_ROWS", 100)
+    monkeypatch.setattr(read, "PAGE_ROWS", 50)
 
     def peak_bytes(count: int) -> int:
         url = sqlite_url(tmp_path / f"{count}.sqlite")
@@ -104,8 +104,8 @@ def test_an_export_takes_the_same_memory_for_any_number_of_rows(
         finally:
             tracemalloc.stop()
 
-    peak_bytes(100)  # what is loaded once
-    assert peak_bytes(4000) < 1.3 * peak_bytes(400)
+    peak_bytes(50)  # what is loaded once
+    assert peak_bytes(1500) < 1.3 * peak_bytes(150)
 
 
 def test_an_abandoned_export_lets_go_of_the_database(tmp_path: Path) -> None:
