@@ -167,7 +167,8 @@ async def running(
     paths = StatePaths(root=directory)
     paths.run.mkdir(exist_ok=True)
     server = ApiServer(_settings(variants, sections), paths)
-    listening = socket.create_server(("127.0.0.1", 0))
+    # As the process of its own would inherit it; only such a socket is known to asyncio as TCP, and sends at once.
+    listening = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with serve_control(fleet or Fleet(), paths.control_socket):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
