@@ -82,6 +82,8 @@ class Decoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Used where a request gives none; the engine's own default when absent."""
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
     """Used where a request gives none; the engine's own default when absent."""
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """Answers end here where a request sets no limit: a small model may repeat itself until its context is full."""
     draft: str | None = None
     """Name of a smaller variant that drafts tokens for speculative decoding."""
 

@@ -31,7 +31,7 @@ from gateway.settings import default_text
 WARM_UP = 20
 BODY = {
     "model": "quantized",
-    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "messages": [{"role": "user", "content": "What is the capital of Japan?"}],
     "max_tokens": 1,
     "temperature": 0,
 }

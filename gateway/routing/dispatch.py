@@ -131,6 +131,8 @@ def _body(exchange: Exchange, client: VariantClient, decoding: Decoding, *, stre
     for name in ("temperature", "top_p"):
         if (value := getattr(decoding, name)) is not None:
             payload.setdefault(name, value)
+    if decoding.max_tokens is not None and "max_completion_tokens" not in payload:
+        payload.setdefault("max_tokens", decoding.max_tokens)
     if stream:
         payload |= {"stream": True, "stream_options": {"include_usage": True}}
     return _encoder.encode(payload)

@@ -9,13 +9,13 @@ from tests.serving import Gateway
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(120)]
 
-PARIS = [{"role": "user", "content": "What is the capital of France?"}]
+TOKYO = [{"role": "user", "content": "What is the capital of Japan?"}]
 
 
 @pytest.mark.parametrize("variant", ["quantized", "full"])
 def test_a_pinned_variant_answers_and_names_itself(gateway: Gateway, variant: str) -> None:
-    answer = gateway.client().chat.completions.create(model=variant, messages=PARIS, temperature=0, max_tokens=16)
-    assert "Paris" in (answer.choices[0].message.content or "")
+    answer = gateway.client().chat.completions.create(model=variant, messages=TOKYO, temperature=0, max_tokens=16)
+    assert "Tokyo" in (answer.choices[0].message.content or "")
     assert answer.model == variant
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage is not None
@@ -24,7 +24,7 @@ def test_a_pinned_variant_answers_and_names_itself(gateway: Gateway, variant: st
 
 def test_a_stream_says_what_the_whole_answer_says(gateway: Gateway) -> None:
     client = gateway.client()
-    asked = {"model": "quantized", "messages": PARIS, "temperature": 0, "max_tokens": 24}
+    asked = {"model": "quantized", "messages": TOKYO, "temperature": 0, "max_tokens": 24}
     whole = client.chat.completions.create(**asked)
     chunks = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
     streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
@@ -35,10 +35,10 @@ def test_a_stream_says_what_the_whole_answer_says(gateway: Gateway) -> None:
 
 def test_text_completions_continue_a_text_whole_and_streamed(gateway: Gateway) -> None:
     client = gateway.client()
-    asked = {"model": "quantized", "prompt": "The capital of France is", "temperature": 0, "max_tokens": 4}
+    asked = {"model": "quantized", "prompt": "The capital of Japan is", "temperature": 0, "max_tokens": 4}
     whole = client.completions.create(**asked)
     streamed = "".join(chunk.choices[0].text for chunk in client.completions.create(**asked, stream=True))
-    assert "Paris" in whole.choices[0].text
+    assert "Tokyo" in whole.choices[0].text
     assert streamed == whole.choices[0].text
 
 
@@ -47,7 +47,7 @@ def test_auto_routes_by_the_hint_and_explains_itself(gateway: Gateway) -> None:
     for priority in ("speed", "cost", "accuracy", "balanced"):
         answer = gateway.client().chat.completions.create(
             model="auto",
-            messages=PARIS,
+            messages=TOKYO,
             max_tokens=8,
             extra_body={"priority": priority},
             extra_headers={"X-Trilemma-Explain": "1"},
@@ -64,7 +64,7 @@ def test_auto_routes_by_the_hint_and_explains_itself(gateway: Gateway) -> None:
 def test_hard_limits_exclude_with_their_figures(gateway: Gateway) -> None:
     answer = gateway.client().chat.completions.create(
         model="auto",
-        messages=PARIS,
+        messages=TOKYO,
         max_tokens=8,
         extra_body={"priority": "speed", "slo": {"min_quality": 0.72}},
         extra_headers={"X-Trilemma-Explain": "1"},
@@ -76,7 +76,7 @@ def test_hard_limits_exclude_with_their_figures(gateway: Gateway) -> None:
 
 def test_an_answer_says_in_headers_what_was_done(gateway: Gateway) -> None:
     raw = gateway.client().chat.completions.with_raw_response.create(
-        model="small", messages=PARIS, max_tokens=8, extra_headers={"X-Request-Id": "my-request-1"}
+        model="small", messages=TOKYO, max_tokens=8, extra_headers={"X-Request-Id": "my-request-1"}
     )
     assert raw.headers["x-request-id"] == "my-request-1"
     assert raw.headers["x-trilemma-variant"] in {"quantized", "pruned"}
@@ -89,7 +89,7 @@ def test_an_answer_says_in_headers_what_was_done(gateway: Gateway) -> None:
 
 def test_feedback_joins_its_decision(gateway: Gateway) -> None:
     client = gateway.client()
-    raw = client.chat.completions.with_raw_response.create(model="quantized", messages=PARIS, max_tokens=4)
+    raw = client.chat.completions.with_raw_response.create(model="quantized", messages=TOKYO, max_tokens=4)
     decision_id = raw.headers["x-trilemma-decision"]
     client.post("/feedback", cast_to=object, body={"decision_id": decision_id, "score": 0.5, "name": "stars"})
     observed = gateway.get(f"/v1/decisions/{decision_id}")["observations"]
@@ -104,7 +104,7 @@ def test_models_lists_auto_aliases_and_variants(gateway: Gateway) -> None:
 
 def test_an_unknown_model_is_a_404_that_names_the_known_ones(gateway: Gateway) -> None:
     with pytest.raises(openai.NotFoundError, match="known models: auto, small, quantized, full, pruned") as caught:
-        gateway.client().chat.completions.create(model="gpt-99", messages=PARIS)
+        gateway.client().chat.completions.create(model="gpt-99", messages=TOKYO)
     assert caught.value.code == "model_not_found"
 
 
@@ -126,20 +126,20 @@ def test_a_body_over_the_limit_is_413(gateway: Gateway) -> None:
 
 def test_stop_seed_and_n_reach_the_variant(gateway: Gateway) -> None:
     client = gateway.client()
-    asked = {"model": "quantized", "messages": PARIS, "max_tokens": 24, "temperature": 1.0, "n": 2, "seed": 7}
+    asked = {"model": "quantized", "messages": TOKYO, "max_tokens": 24, "temperature": 1.0, "n": 2, "seed": 7}
     first, again = (client.chat.completions.create(**asked) for _ in range(2))
     texts = [choice.message.content for choice in first.choices]
     assert texts == [choice.message.content for choice in again.choices]
     assert texts[0] != texts[1]
     stopped = client.chat.completions.create(
-        model="quantized", messages=PARIS, max_tokens=24, temperature=0, stop=["Paris"]
+        model="quantized", messages=TOKYO, max_tokens=24, temperature=0, stop=["Tokyo"]
     )
-    assert stopped.choices[0].message.content == "The capital of France is "
+    assert stopped.choices[0].message.content == "The capital of Japan is "
     assert stopped.choices[0].finish_reason == "stop"
 
 
 def test_a_cold_variant_is_started_by_its_first_request(gateway: Gateway) -> None:
-    answer = gateway.client().chat.completions.create(model="pruned", messages=PARIS, max_tokens=4)
+    answer = gateway.client().chat.completions.create(model="pruned", messages=TOKYO, max_tokens=4)
     assert answer.model == "pruned"
     assert gateway.state("pruned") == "warm"
 
