@@ -21,8 +21,8 @@ START_TIMEOUT_S = 90.0
 
 CONFIG = """
 variants:
-  - {name: quantized, kind: quantized, engine: openvino, source: "built:q8_0", decoding: {temperature: 0, max_tokens: 256},
-     price: {compute_per_hour_usd: 0.10}}
+  - {name: quantized, kind: quantized, engine: openvino, source: "built:q8_0",
+     decoding: {temperature: 0, max_tokens: 256}, price: {compute_per_hour_usd: 0.10}}
   - {name: full, kind: full, engine: transformers, source: "built:dequantize", max_running: 8,
      decoding: {temperature: 0, max_tokens: 256}, price: {compute_per_hour_usd: 0.10}}
   - {name: pruned, kind: pruned, engine: openvino, source: "built:pruned", warm: on_demand,
