@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from backends.builder.teacher import Conversation, Teacher, mean_kl, pad, run_layers, to_batches, torch
 
-__all__ = ("Cut", "cut_layers")
+__all__ = ("Block", "Cut", "cut_layers")
 
 _SHORTLIST = 3
 _RIDGE = 1e-4
@@ -80,7 +80,7 @@ def cut_layers(
     return min(cuts, key=distance)
 
 
-class _Block:
+class Block:
     """What is learnt of one block from text: its angle, and the normal equations of T."""
 
     def __init__(self, width: int) -> None:
@@ -91,6 +91,7 @@ class _Block:
 
     @property
     def angle(self) -> float:
+        """Mean angle between what enters and what leaves, as a share of pi."""
         return self._angles / self._tokens
 
     def add(self, written: torch.Tensor, entering: torch.Tensor, leaving: torch.Tensor) -> None:
@@ -109,10 +110,10 @@ class _Block:
         return torch.linalg.solve(self._gram + ridge, self._cross + ridge)
 
 
-def _survey(teacher: Teacher, *, count: int, text: Sequence[Conversation]) -> dict[int, _Block]:
+def _survey(teacher: Teacher, *, count: int, text: Sequence[Conversation]) -> dict[int, Block]:
     """All blocks of `count` layers, by first layer. A block needs a layer before it that can make up for it."""
     width = teacher.head.shape[1]
-    blocks = {first: _Block(width) for first in range(1, len(teacher.layers) + 1 - count)}
+    blocks = {first: Block(width) for first in range(1, len(teacher.layers) + 1 - count)}
     for batch in to_batches(text, tokens=_BATCH_TOKENS):
         ids, real, _ = pad(batch)
         hidden, rotary = teacher.embed(ids), teacher.rotary(ids.shape[1])

@@ -65,7 +65,7 @@ async def evaluate(
     """Put every task to a variant.
 
     Args:
-        ask: Puts one task; what it raises ends the evaluation.
+        ask: Puts one task; the first thing it raises ends the evaluation.
         tasks: By default the whole task set.
         concurrency: Tasks in flight together.
         on_answer: Told the share done after each answer.
@@ -80,9 +80,12 @@ async def evaluate(
         answers.append((item, answer))
         on_answer(len(answers) / len(tasks))
 
-    async with asyncio.TaskGroup() as group:
-        for item in tasks:
-            group.create_task(put(item))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for item in tasks:
+                group.create_task(put(item))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return Score(
         families={family: _count(answers, family) for family in dict.fromkeys(item.family for item in tasks)},
         completion_tokens=fmean(answer.completion_tokens for _, answer in answers),

@@ -40,7 +40,7 @@ class Writer:
         self._seed = seed
 
     def write(self, indices: range) -> list[Conversation]:
-        """Answer the prompts with these numbers; the same for the same numbers. Empty answers are left out."""
+        """Answer the prompts with these numbers; the same for the same numbers."""
         prompts = [prompt(index, seed=self._seed) for index in indices]
         texts = [self._chat(one) for one in prompts]
         handles = [
@@ -57,7 +57,6 @@ class Writer:
         return [
             Conversation(self._tokenizer.encode(text).input_ids.data[0].tolist(), answer)
             for text, answer in zip(texts, answers, strict=True)
-            if answer
         ]
 
     def _chat(self, prompt: Prompt) -> str:
