@@ -21,6 +21,8 @@ from backends.worker.spec import WorkerSpec
 
 __all__ = ("EngineBase", "TokenDelta", "Tokenizer", "create_engine")
 
+_USUAL_TOKENS = 1024
+"""Few requests are longer, prompt and answer together."""
 _FACTORIES = {
     Engine.OPENVINO: ("backends.worker.openvino_engine", "OpenVinoEngine"),
     Engine.TRANSFORMERS: ("backends.worker.transformers_engine", "TransformersEngine"),
@@ -72,6 +74,8 @@ class EngineBase(ABC):
         """What of that the variant offers."""
         self.max_running = spec.max_running
         """Requests that may be in flight; lowered by an engine that cannot batch."""
+        self.cached_tokens = max(spec.context_tokens, _USUAL_TOKENS * spec.max_running)
+        """Tokens that the KV cache holds; what does not fit at a time waits, or is computed again."""
 
     @abstractmethod
     def load(self) -> None:

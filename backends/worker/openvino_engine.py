@@ -31,8 +31,6 @@ __all__ = ("OpenVinoEngine",)
 
 _BLOCK_TOKENS = 32
 """Tokens in one block of the KV cache on CPU."""
-_CACHED_CONTEXTS = 2
-"""Full contexts the KV cache holds; requests rarely fill theirs, and what does not fit is recomputed."""
 _STEP_TOKENS = 128
 """Prompt tokens read in one step. Small, because running answers wait for it."""
 _DRAFTED_TOKENS = 4
@@ -111,8 +109,7 @@ class OpenVinoEngine(EngineBase):
 
     def _scheduler(self) -> genai.SchedulerConfig:
         config = genai.SchedulerConfig()
-        contexts = min(self.spec.max_running, _CACHED_CONTEXTS)
-        config.num_kv_blocks = math.ceil(self.spec.context_tokens / _BLOCK_TOKENS + 1) * contexts
+        config.num_kv_blocks = math.ceil(self.cached_tokens / _BLOCK_TOKENS) + 1
         config.max_num_seqs = self.spec.max_running * self.spec.decoding.num_beams
         config.max_num_batched_tokens = max(_STEP_TOKENS, config.max_num_seqs)
         config.dynamic_split_fuse = True

@@ -23,8 +23,6 @@ except ImportError as error:
 __all__ = ("TransformersEngine",)
 
 _PAGE_TOKENS = 64
-_CACHED_CONTEXTS = 2
-"""Full contexts the KV cache holds; requests rarely fill theirs, and what does not fit is recomputed."""
 _STEP_TOKENS = 256
 """Prompt tokens read in one step. Small, because running answers wait for it."""
 _POLL_S = 0.02
@@ -90,10 +88,9 @@ class TransformersEngine(EngineBase):
         return 1.0 - float(self._manager.batch_processor.cache.compute_free_capacity())
 
     def _batching(self) -> ContinuousBatchingConfig:
-        contexts = min(self.spec.max_running, _CACHED_CONTEXTS)
         return ContinuousBatchingConfig(
             page_size=_PAGE_TOKENS,
-            num_blocks=math.ceil(self.spec.context_tokens / _PAGE_TOKENS + 1) * contexts,
+            num_blocks=math.ceil(self.cached_tokens / _PAGE_TOKENS) + 1,
             max_batch_tokens=max(_STEP_TOKENS, self.spec.max_running),
             max_requests_per_batch=self.spec.max_running,
             max_blocks_per_request=0,  # a CUDA path
