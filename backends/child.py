@@ -34,6 +34,7 @@ class Child:
         self._listener = listener
         # What it has started itself goes with it, and so does the last holder of our pipes.
         listener.exited.add_done_callback(lambda _: self._signal_group(signal.SIGKILL))
+        listener.closed.add_done_callback(lambda _: transport.close())
 
     @classmethod
     async def start(
@@ -110,6 +111,7 @@ class Child:
             return await self.wait()
         except asyncio.CancelledError:
             self.kill()
+            await self.wait()
             raise
 
     def kill(self) -> None:

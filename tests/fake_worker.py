@@ -2,7 +2,7 @@
 
 It reads its `WorkerSpec` like the real one and speaks the same protocol; what goes wrong is given by a JSON object in
 `<model_path>/script.json`, read at each start: load_s, exit_code, die_after_s, hang_after_s, stubborn, tokens_s,
-resident_bytes, idle_s.
+resident_bytes, idle_s. Its process id is appended to `<name>.starts` beside its socket.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ def main() -> None:
     follow_parent()
     path = Path(spec["model_path"]) / "script.json"
     script = json.loads(path.read_text()) if path.exists() else {}
+    with (Path(spec["socket_path"]).parent / f"{spec['name']}.starts").open("a") as starts:
+        starts.write(f"{os.getpid()}\n")
     sys.stderr.write(f"serving {spec['name']} from {spec['model_path']}\n")
     sys.stderr.flush()
     if "exit_code" in script:

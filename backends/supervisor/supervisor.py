@@ -57,6 +57,7 @@ class Supervisor:
         self._servers = servers
         self._build_plan = build
         self._stopping = asyncio.Event()
+        self._stops = 0
         self._keepers: list[asyncio.Task[None]] = []
         self.fleet = Fleet(
             variants,
@@ -81,8 +82,9 @@ class Supervisor:
                     await self._shut_down()
 
     def stop(self) -> None:
-        """Begin to shut down; a second call ends all children at once."""
-        if self._stopping.is_set():
+        """Begin to shut down; a second call ends all children at once, and further ones do nothing."""
+        self._stops += 1
+        if self._stops == 2:
             for task in self._keepers:
                 task.cancel()
             self.fleet.kill()

@@ -4,7 +4,7 @@ import itertools
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.supervisor.memory import EVICT_AFTER_IDLE_S, room_for
@@ -237,7 +237,6 @@ def carried_out(fleet: list[VariantView], steps: list[Step], ids: itertools.coun
     return list(views.values())
 
 
-@settings(max_examples=200)
 @given(fleet=FLEETS, budget=st.integers(1, 800))
 def test_carrying_plans_out_comes_to_rest(fleet: list[VariantView], budget: int) -> None:
     ids = itertools.count(1000)

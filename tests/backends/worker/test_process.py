@@ -17,6 +17,8 @@ from backends.types import Engine, WorkerState
 from backends.worker.process import WorkerProcess
 from backends.worker.spec import WorkerSpec
 
+pytestmark = pytest.mark.timeout(90)  # Real processes, on machines that are busy.
+
 FAKE = (sys.executable, str(Path(__file__).parents[2] / "fake_worker.py"))
 
 
@@ -36,7 +38,7 @@ async def test_a_worker_is_ready_once_it_is_warm_and_tells_its_load(tmp_path: Pa
     spec = spec_in(tmp_path, load_s=0.3)
     started = time.monotonic()
     async with await WorkerProcess.start(spec, argv=FAKE) as worker:
-        await worker.wait_ready(timeout_s=10)
+        await worker.wait_ready(timeout_s=40)
         assert time.monotonic() - started >= 0.3
         assert (await worker.load()).state is WorkerState.WARM
         assert worker.running
@@ -52,13 +54,13 @@ async def test_a_worker_in_a_deep_directory_and_over_a_stale_socket_still_starts
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(short_socket_path(Path(spec.socket_path))))
     async with await WorkerProcess.start(spec, argv=FAKE) as worker:
-        await worker.wait_ready(timeout_s=10)
+        await worker.wait_ready(timeout_s=40)
 
 
 async def test_a_worker_that_dies_while_it_loads_says_why(tmp_path: Path) -> None:
     async with await WorkerProcess.start(spec_in(tmp_path, exit_code=3), argv=FAKE) as worker:
         with pytest.raises(EngineError, match=r"(?s)exited with code 3.*model file is corrupt"):
-            await worker.wait_ready(timeout_s=10)
+            await worker.wait_ready(timeout_s=40)
 
 
 async def test_a_worker_that_does_not_get_ready_in_time_is_left_to_the_caller(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ async def test_a_worker_that_does_not_get_ready_in_time_is_left_to_the_caller(tm
 
 async def test_stopping_lets_a_request_in_flight_finish(tmp_path: Path) -> None:
     worker = await WorkerProcess.start(spec_in(tmp_path, tokens_s=0.5), argv=FAKE)
-    await worker.wait_ready(timeout_s=10)
+    await worker.wait_ready(timeout_s=40)
     stream = await worker.client.stream("/v1/chat/completions", b"{}")
     await anext(stream)
     stopping = asyncio.ensure_future(worker.stop(grace_s=10))
@@ -80,5 +82,5 @@ async def test_stopping_lets_a_request_in_flight_finish(tmp_path: Path) -> None:
 
 async def test_a_worker_that_will_not_stop_is_killed_after_the_grace(tmp_path: Path) -> None:
     worker = await WorkerProcess.start(spec_in(tmp_path, stubborn=True), argv=FAKE)
-    await worker.wait_ready(timeout_s=10)
+    await worker.wait_ready(timeout_s=40)
     assert await worker.stop(grace_s=0.2) == -signal.SIGKILL
