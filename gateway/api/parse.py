@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from backends.protocol import ChatRequest, CompletionRequest
-from gateway.api.wire import ChatBody, CompletionBody, PriorityName, ServiceTier
+from gateway.api.wire import ChatBody, CompletionBody, Metadata, PriorityName, ServiceTier
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
 from policies.types import Limits, Weights
@@ -137,8 +137,8 @@ def _valid(
         choices=(request.n or 1) * _prompts(request),
         priority=_priority(request.priority, headers),
         limits=_limits(request.slo, headers),
-        service_tier=request.service_tier or "auto",
-        metadata=request.metadata or {},
+        service_tier=request.service_tier,
+        tags=_tags(headers) | (request.metadata or {}),
         prompt_bytes=prompt_bytes,
         max_completion_tokens=max_completion_tokens,
         needs=needs,
@@ -166,6 +166,17 @@ def _priority(stated: PriorityName | Weights | None, headers: Mapping[str, str])
         return msgspec.convert({"priority": text}, type=_PriorityHeader).priority
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequestError(f"header X-Priority: {_explain(str(error))[0]}", param="X-Priority") from None
+
+
+def _tags(headers: Mapping[str, str]) -> dict[str, str]:
+    """`X-Tags: team=search, env=test` as a mapping; a word alone is a tag without a value."""
+    text = headers.get("x-tags", "")
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    tags = {name.strip(): value.strip() for name, _, value in pairs}
+    try:
+        return msgspec.convert(tags, type=Metadata)
+    except msgspec.ValidationError as error:
+        raise InvalidRequestError(f"header X-Tags: {_explain(str(error))[0]}", param="X-Tags") from None
 
 
 def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:

@@ -10,11 +10,23 @@ from msgspec import Meta
 from backends.protocol import ChatRequest, CompletionRequest
 from policies.types import Limits, Ratio, Weights
 
-__all__ = ("CacheHint", "ChatBody", "CompletionBody", "EmbeddingBody", "FeedbackBody", "PriorityName", "ServiceTier")
+__all__ = (
+    "CacheHint",
+    "ChatBody",
+    "CompletionBody",
+    "EmbeddingBody",
+    "FeedbackBody",
+    "Metadata",
+    "PriorityName",
+    "ServiceTier",
+)
 
 PriorityName = Literal["speed", "cost", "accuracy", "balanced"]
 ServiceTier = Literal["auto", "default", "flex", "priority"]
-Metadata = Annotated[dict[str, Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]
+"""At most 16 tags, as OpenAI bounds them."""
 
 
 class CacheHint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

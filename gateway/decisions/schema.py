@@ -41,6 +41,8 @@ decisions = sa.Table(
     sa.Column("violated", sa.String(32)),
     sa.Column("fallback_used", sa.Boolean, nullable=False),
     sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False, server_default=sa.text("'{}'")),
+    sa.Column("service_tier", sa.String(16)),
 )
 
 outcomes = sa.Table(

@@ -64,6 +64,10 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     fallback_used: bool
     pinned: bool
     """Whether the request named the variant."""
+    tags: dict[str, str] = {}
+    """What the caller attached: `metadata` and `X-Tags`."""
+    service_tier: str | None = None
+    """Urgency the caller asked for."""
     features_hash: str | None = None
     """Version of the feature layout."""
     features: dict[str, Any] | None = None

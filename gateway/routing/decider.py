@@ -117,6 +117,8 @@ class Decider:
                 policy_hash=self._policy.hash,
                 created_at_s=exchange.clock.wall_s(),
                 route=request.route,
+                tags=request.tags,
+                service_tier=request.service_tier,
                 hint=request.priority if isinstance(request.priority, str) else None,
                 weights=msgspec.to_builtins(routing.objective.weights),
                 limits=msgspec.to_builtins(routing.objective.limits),

@@ -113,6 +113,8 @@ class Dispatcher:
                 async with aclosing(call(exchange, client, body, timeouts=timeouts)) as events:
                     async for event in events:
                         event["id"], event["model"] = exchange.request_id, variant
+                        if exchange.request.service_tier is not None:
+                            event["service_tier"] = "default"
                         yield event
             finally:
                 self._settle(exchange, variant, busy_s=exchange.clock.monotonic_s() - began_s)

@@ -44,8 +44,10 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Answers asked for."""
     priority: str | Weights | None
     limits: Limits
-    service_tier: str
-    metadata: dict[str, str]
+    service_tier: str | None
+    """Urgency asked for; there is one queue, so `default` is what every request gets."""
+    tags: dict[str, str]
+    """`metadata` of the body over the `X-Tags` header."""
     prompt_bytes: int
     """UTF-8 length of the prompt, an upper bound of its tokens for a byte-level vocabulary."""
     max_completion_tokens: int | None
