@@ -224,16 +224,12 @@ def test_feedback_scores_lie_between_zero_and_one() -> None:
 
 
 def test_tags_come_from_the_header_and_the_metadata_wins() -> None:
-    tagged = chat(metadata={"team": "legal"})
-    assert parse_chat(tagged, {"x-tags": "team=search, env=test ,beta"}).tags == {
-        "team": "legal",
-        "env": "test",
-        "beta": "",
-    }
-    assert parse_chat(chat(), {}).tags == {}
+    request = chat({"x-tags": "team=search, env=test ,beta"}, metadata={"team": "legal"})
+    assert request.tags == {"team": "legal", "env": "test", "beta": ""}
+    assert chat().tags == {}
 
 
 def test_a_nameless_tag_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="X-Tags") as caught:
-        parse_chat(chat(), {"x-tags": "=search"})
+        chat({"x-tags": "=search"})
     assert caught.value.param == "X-Tags"
