@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 import click
@@ -79,6 +80,8 @@ def build(
     """Make variants that are missing (all, if none is named), then measure them. Resumes what was interrupted."""
     from backends.builder.build import build as build_one
 
+    # Builds run beside workers that serve: threads that spin while they wait would take the processor from both.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings, store = context.settings(), Store(context.paths.models)
     chosen = _chosen(settings, names)
     if recipe is not None:
