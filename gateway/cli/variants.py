@@ -130,7 +130,6 @@ def _lacks_card(store: Store, variant: Variant) -> bool:
 
 def _measure(chosen: Sequence[Variant], context: CliContext, sink: ProgressSink) -> None:
     from backends.builder.card import measure
-
     from backends.supervisor.launch import LaunchPad
 
     store = Store(context.paths.models)
