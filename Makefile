@@ -33,8 +33,9 @@ format: $(STAMP)  ## Rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## Measure what the gateway adds to a request against the worker directly
+bench: $(STAMP)  ## Measure what the gateway adds to a request, and many streams at once
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/streams.py
 
 clean:  ## Remove the environment; built models under var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

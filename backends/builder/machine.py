@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from backends.models.manifest import Machine
+from backends.models.manifest import Machine, Manifest
 
-__all__ = ("same_machine", "this_machine")
+__all__ = ("measured_here", "same_machine", "this_machine")
 
 _GIB = 1 << 30
 
@@ -36,6 +36,11 @@ def this_machine() -> Machine:
 def same_machine(one: Machine, other: Machine) -> bool:
     """Whether figures from both may be compared."""
     return one.fingerprint == other.fingerprint
+
+
+def measured_here(manifest: Manifest | None) -> bool:
+    """Whether a build has a card, and it was measured on this machine."""
+    return manifest is not None and manifest.card is not None and same_machine(manifest.card.machine, this_machine())
 
 
 def _cpu_name() -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from backends.builder.machine import same_machine, this_machine
 from backends.models.manifest import Card, Manifest
 from backends.types import Variant
 
-__all__ = ("card_rows", "print_table")
+__all__ = ("card_rows", "machine_note", "print_table")
 
 _COLUMNS = (
     "variant",
@@ -30,6 +31,22 @@ _COLUMNS = (
 def card_rows(found: Iterable[tuple[Variant, Manifest | None]]) -> list[tuple[str, ...]]:
     """One row per variant; a dash where nothing was built or measured."""
     return [_row(variant, manifest) for variant, manifest in found]
+
+
+def machine_note(found: Iterable[tuple[Variant, Manifest | None]]) -> str:
+    """Whose figures were measured elsewhere and must not be compared; empty where all are of this machine."""
+    cards = [(variant.name, manifest.card) for variant, manifest in found if manifest and manifest.card]
+    here = this_machine()
+    elsewhere = [
+        f"{name} on {card.machine.cpu}, {card.machine.cores} cores"
+        for name, card in cards
+        if not same_machine(card.machine, here)
+    ]
+    if not elsewhere:
+        return ""
+    return (
+        f"Measured on another machine and not comparable: {'; '.join(elsewhere)}. `trilemma variants bench` measures."
+    )
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

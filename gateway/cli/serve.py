@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from backends.builder.build import is_built
+from backends.builder.machine import measured_here
 from backends.errors import BackendError
 from backends.models.store import Store
 from backends.supervisor.build import BuildPlan
@@ -81,7 +82,7 @@ def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildP
         variant.name
         for variant in settings.variants
         if variant.engine is not Engine.OPENAI
-        and (not is_built(variant, store=store, minutes=minutes) or store.build(variant.name).manifest.card is None)
+        and not (is_built(variant, store=store, minutes=minutes) and measured_here(store.current(variant.name)))
     ]
     if not missing or not settings.build.background:
         return None

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 
 import click
 import msgspec
 
+from backends.builder.machine import measured_here
 from backends.errors import BackendError
 from backends.models.store import Store
 from backends.progress import ProgressSink
 from backends.types import Engine, Variant
-from gateway.cli.cards import card_rows, print_table
+from gateway.cli.cards import card_rows, machine_note, print_table
 from gateway.cli.context import CliContext, failures, print_json
 from gateway.cli.progress import progress_sink
 from gateway.settings import Settings
@@ -40,6 +40,8 @@ def list_(context: CliContext, *, as_json: bool) -> None:
         print_json([{"variant": variant, "manifest": manifest} for variant, manifest in found])
     else:
         print_table(card_rows(found))
+        if note := machine_note(found):
+            click.echo(note)
 
 
 @variants.command()
@@ -65,7 +67,9 @@ def pull(context: CliContext, names: tuple[str, ...]) -> None:
     "--recipe", type=click.Choice(["dequantize", "q8_0", "pruned", "distilled"]), help="Use another recipe."
 )
 @click.option("--minutes", type=float, default=None, help="Time for distillation; more continues an earlier build.")
-@click.option("--cards/--no-cards", default=True, show_default=True, help="Measure each build that has no card yet.")
+@click.option(
+    "--cards/--no-cards", default=True, show_default=True, help="Measure each build that has no card of this machine."
+)
 @click.option("--progress", type=click.Choice(["auto", "json"]), default="auto", help="`json`: one object a line.")
 @click.pass_obj
 def build(
@@ -80,8 +84,6 @@ def build(
     """Make variants that are missing (all, if none is named), then measure them. Resumes what was interrupted."""
     from backends.builder.build import build as build_one
 
-    # Builds run beside workers that serve: threads that spin while they wait would take the processor from both.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings, store = context.settings(), Store(context.paths.models)
     chosen = _chosen(settings, names)
     if recipe is not None:
@@ -94,7 +96,7 @@ def build(
             for variant in group:
                 build_one(variant, variants=settings.variants, store=store, sink=sink, minutes=minutes)
             if cards:
-                _measure([v for v in group if _lacks_card(store, v)], context, sink)
+                _measure([v for v in group if not measured_here(store.current(v.name))], context, sink)
 
 
 @variants.command()
@@ -121,11 +123,6 @@ def _chosen(settings: Settings, names: Sequence[str]) -> list[Variant]:
         if name not in known:
             raise click.UsageError(f"there is no local variant `{name}`; known: {', '.join(known)}")
     return [variant for name, variant in known.items() if not names or name in names]
-
-
-def _lacks_card(store: Store, variant: Variant) -> bool:
-    manifest = store.current(variant.name)
-    return manifest is not None and manifest.card is None
 
 
 def _measure(chosen: Sequence[Variant], context: CliContext, sink: ProgressSink) -> None:
