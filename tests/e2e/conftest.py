@@ -24,7 +24,7 @@ def models_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = tmp_path_factory.mktemp("build") / "trilemma.yaml"
     config.write_text(CONFIG)
     command = [sys.executable, "-m", "gateway.cli", "--config", str(config), "--var", str(var)]
-    subprocess.run([*command, "variants", "build", "--no-cards"], check=True, cwd=ROOT)
+    subprocess.run([*command, "variants", "build", "--no-cards"], check=True, cwd=ROOT, timeout=1200)
     return var
 
 
