@@ -27,7 +27,7 @@ VARIANTS = [
     for name, kind, engine, source in (
         ("quantized", VariantKind.QUANTIZED, Engine.OPENVINO, "built:q8_0"),
         ("full", VariantKind.FULL, Engine.TRANSFORMERS, "built:dequantize"),
-        ("pruned-test", VariantKind.PRUNED, Engine.OPENVINO, "built:pruned"),
+        ("pruned", VariantKind.PRUNED, Engine.OPENVINO, "built:pruned"),
     )
 ]
 QUICK = Plan(calibration_prompts=32, deciding_prompts=8, held_out_prompts=8)
@@ -38,7 +38,7 @@ def pruned(model_store: Store) -> Build:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prune, "run", lambda context: prune.prune(context, plan=QUICK))
         build(VARIANTS[-1], variants=VARIANTS, store=model_store)
-    return model_store.build("pruned-test")
+    return model_store.build("pruned")
 
 
 def test_the_pruned_build_lacks_one_block_of_layers_and_says_which(pruned: Build, model_store: Store) -> None:
@@ -52,7 +52,7 @@ def test_the_pruned_build_lacks_one_block_of_layers_and_says_which(pruned: Build
 
 async def test_its_card_tells_speed_memory_and_quality_as_measured(pruned: Build, tmp_path: Path) -> None:
     spec = WorkerSpec(
-        name="pruned-test",
+        name="pruned",
         engine=Engine.OPENVINO,
         model_path=str(pruned.path),
         socket_path=str(tmp_path / "worker.sock"),
