@@ -36,7 +36,7 @@ from backends.models.store import Build
 
 __all__ = ("distill", "run")
 
-_REPORT_EVERY = 10
+_REPORT_EVERY = 5
 """Steps between two reports."""
 _KL = "held_out_kl"
 """Lineage parameter: nats per answer token from the full model, on text that nothing was fitted to."""
@@ -225,7 +225,7 @@ class _Run:
         return {
             "seed": self._plan.seed,
             "layers_removed": trainer.student.removed,
-            "minutes": round(self._minutes, 2),
+            "minutes": self._minutes,
             "trained_s": round(self._stopwatch.elapsed_s, 1),
             "tokens": trainer.state.tokens,
         }
