@@ -18,7 +18,8 @@ except ImportError as error:
 
 __all__ = ("Writer", "read_text", "write_text")
 
-_CACHE_GIB = 1
+_BLOCKS_PER_ANSWER = 12
+"""Blocks of 32 tokens in the KV cache: the longest prompt and answer of `corpus` with room to spare."""
 _TOP_P = 0.95
 _decoder = msgspec.json.Decoder(Conversation)
 
@@ -28,7 +29,7 @@ class Writer:
 
     def __init__(self, gguf: Path, *, seed: int, batch: int = 32) -> None:
         scheduler = genai.SchedulerConfig()
-        scheduler.cache_size = _CACHE_GIB
+        scheduler.num_kv_blocks = _BLOCKS_PER_ANSWER * batch
         scheduler.max_num_seqs = batch
         scheduler.max_num_batched_tokens = 512
         scheduler.dynamic_split_fuse = True
