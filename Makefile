@@ -33,9 +33,10 @@ format: $(STAMP)  ## Rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## Measure what the gateway adds to a request, and many streams at once
+bench: $(STAMP)  ## Measure the gateway against the worker, many streams, and the variants against each other
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/streams.py
+	$(BIN)/python benchmarks/decode_speed.py
 
 clean:  ## Remove the environment; built models under var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
