@@ -1,7 +1,7 @@
-"""How fast the variants decode against each other: workers of all of them side by side, one answer at a time, in turns.
+"""How fast the variants decode against each other: a worker of each, one answer at a time, in turns.
 
-Taking turns lets the ratios hold even where the machine's speed drifts. Prints one JSON object: milliseconds per token
-(median and tenth percentile over the answers) and the speed of each relative to `quantized`.
+Taking turns lets the ratios hold even where the machine's speed drifts. Prints one JSON object: milliseconds per
+token (median and tenth percentile over the answers) and the speed of each relative to `quantized`.
 
     .venv/bin/python benchmarks/decode_speed.py --rounds 20
 """
