@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from policies.errors import DocumentError
 
 from gateway.paths import StatePaths
 from gateway.settings import Settings, load_settings
+from policies.errors import DocumentError
 
 __all__ = ("CliContext", "failures", "print_json")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from policies.priorities import DEFAULT_POLICY, content_hash
 
 from gateway.settings import Settings
+from policies.priorities import DEFAULT_POLICY, content_hash
 from policies.types import Policy
 
 __all__ = ("policy_from",)
