@@ -19,12 +19,6 @@ def structural_exclusion(request: RoutingRequest, candidate: Candidate) -> Exclu
     """Why a candidate cannot serve this request whatever the limits are; never overridden."""
     if request.allowed is not None and candidate.name not in request.allowed:
         return Exclusion(reason=ExclusionReason.NOT_REQUESTED, detail="not among the variants of the requested model")
-    if candidate.name in request.failed:
-        return Exclusion(
-            reason=ExclusionReason.FAILED_BEFORE, detail="an earlier attempt of this request failed on it"
-        )
-    if candidate.state is CandidateState.UNAVAILABLE:
-        return Exclusion(reason=ExclusionReason.UNAVAILABLE, detail="not built, failed, or stopping")
     missing = request.needs - candidate.capabilities
     if missing:
         return Exclusion(reason=ExclusionReason.CAPABILITY, detail=f"cannot do {', '.join(sorted(missing))}")
@@ -34,6 +28,13 @@ def structural_exclusion(request: RoutingRequest, candidate: Candidate) -> Exclu
             reason=ExclusionReason.CONTEXT,
             detail=f"prompt and answer need at least {needed} tokens, its context has {candidate.context_tokens}",
         )
+    # What may pass comes after what never does, so that nobody is told to try again in vain.
+    if candidate.name in request.failed:
+        return Exclusion(
+            reason=ExclusionReason.FAILED_BEFORE, detail="an earlier attempt of this request failed on it"
+        )
+    if candidate.state is CandidateState.UNAVAILABLE:
+        return Exclusion(reason=ExclusionReason.UNAVAILABLE, detail="not built, failed, or stopping")
     return None
 
 

@@ -35,6 +35,18 @@ def test_an_unavailable_candidate_is_excluded() -> None:
     assert exclusion.reason is ExclusionReason.UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [request(needs=frozenset({"tools"})), request(min_prompt_tokens=2048)],
+    ids=["capability", "context"],
+)
+def test_what_never_passes_is_told_before_what_may(asked: RoutingRequest) -> None:
+    starting = candidate(state=CandidateState.UNAVAILABLE)
+    exclusion = structural_exclusion(asked, starting)
+    assert exclusion is not None
+    assert exclusion.reason in {ExclusionReason.CAPABILITY, ExclusionReason.CONTEXT}
+
+
 def test_what_just_fits_is_possible() -> None:
     exact = request(min_prompt_tokens=2000, max_completion_tokens=48, needs=frozenset({"tools"}))
     assert structural_exclusion(exact, candidate(capabilities=frozenset({"tools", "logprobs"}))) is None
