@@ -31,6 +31,7 @@ from backends.worker.messages import (
     TokenLogprob,
 )
 from backends.worker.prompts import encode_prompt
+from backends.worker.spec import WorkerSpec
 
 __all__ = ("Host",)
 
@@ -95,7 +96,7 @@ class Host:
         try:
             self._engine.check(sampling)
             prompt_ids = encode_prompt(self._engine.tokenizer, submit.prompt)
-            max_tokens = _room(len(prompt_ids), sampling.max_tokens, spec.context_tokens)
+            max_tokens = _room(len(prompt_ids), sampling.max_tokens, spec)
         except RequestError as error:
             refusal = Refused(id=submit.ids[0], message=error.message, param=error.param, code=error.code)
             self._channel.send(refusal)
@@ -179,8 +180,9 @@ def _settled(sampling: Sampling, decoding: Decoding) -> Sampling:
     return msgspec.structs.replace(sampling, temperature=0.0)
 
 
-def _room(prompt_tokens: int, max_tokens: int | None, context_tokens: int) -> int:
-    """Tokens to generate at most."""
+def _room(prompt_tokens: int, max_tokens: int | None, spec: WorkerSpec) -> int:
+    """Tokens to generate at most: as asked, else the variant's own limit as far as the context allows."""
+    context_tokens = spec.context_tokens
     wanted = 1 if max_tokens is None else max_tokens
     if prompt_tokens + wanted > context_tokens:
         asked = f"{prompt_tokens} prompt tokens" + (f" and max_tokens {max_tokens}" if max_tokens else "")
@@ -191,4 +193,7 @@ def _room(prompt_tokens: int, max_tokens: int | None, context_tokens: int) -> in
         )
     if prompt_tokens == 0:
         raise RequestError("the prompt has no tokens", param="prompt")
-    return context_tokens - prompt_tokens if max_tokens is None else max_tokens
+    if max_tokens is not None:
+        return max_tokens
+    room = context_tokens - prompt_tokens
+    return min(room, spec.decoding.max_tokens or room)

@@ -11,7 +11,7 @@ import msgspec
 from backends.client import Timeouts, VariantClient
 from backends.errors import BackendError, BadRequestError
 from backends.protocol import Usage
-from backends.types import Decoding
+from backends.types import Decoding, Engine, Variant
 from gateway.errors import ApiError, from_backend
 from gateway.routing.call import Event, streamed, whole
 from gateway.routing.catalogue import Catalogue
@@ -107,7 +107,7 @@ class Dispatcher:
         began_s = exchange.clock.monotonic_s()
         exchange.usage = Usage()
         with self._catalogue.lease(variant) as client:
-            body = _body(exchange, client, self._catalogue.view(variant).variant.decoding, stream=stream)
+            body = _body(exchange, client, self._catalogue.view(variant).variant, stream=stream)
             call = streamed if stream else whole
             try:
                 async with aclosing(call(exchange, client, body, timeouts=timeouts)) as events:
@@ -127,17 +127,23 @@ class Dispatcher:
         )
 
 
-def _body(exchange: Exchange, client: VariantClient, decoding: Decoding, *, stream: bool) -> bytes:
-    """The request for the variant, its own sampling filled in where the caller gave none."""
+def _body(exchange: Exchange, client: VariantClient, variant: Variant, *, stream: bool) -> bytes:
+    """The request for the variant. Our workers know their own decoding; a remote server is told what it is."""
     payload: dict[str, Any] = {"model": client.endpoint.model, **exchange.request.payload}
+    if variant.engine is Engine.OPENAI:
+        _settle_decoding(payload, variant.decoding)
+    if stream:
+        payload |= {"stream": True, "stream_options": {"include_usage": True}}
+    return _encoder.encode(payload)
+
+
+def _settle_decoding(payload: dict[str, Any], decoding: Decoding) -> None:
+    """Fill in the variant's own decoding where the caller said nothing."""
     for name in ("temperature", "top_p"):
         if (value := getattr(decoding, name)) is not None:
             payload.setdefault(name, value)
     if decoding.max_tokens is not None and "max_completion_tokens" not in payload:
         payload.setdefault("max_tokens", decoding.max_tokens)
-    if stream:
-        payload |= {"stream": True, "stream_options": {"include_usage": True}}
-    return _encoder.encode(payload)
 
 
 def _record(exchange: Exchange, variant: str, *, began_s: float, error_type: str | None) -> Attempt:

@@ -49,6 +49,24 @@ def test_beam_search_gives_its_best_answer_whole_and_takes_no_penalty(openvino_s
             served.chat(presence_penalty=1.0)
 
 
+def test_the_variants_own_limit_ends_answers_that_have_none_but_never_refuses_a_long_prompt(
+    openvino_spec: dict[str, Any],
+) -> None:
+    decoding = Decoding(temperature=0, max_tokens=6)
+    with working({**openvino_spec, "decoding": decoding, "context_tokens": 256}) as served:
+        story = served.chat("Write a long story about the sea.", max_tokens=None)
+        assert (story.usage.completion_tokens, story.choices[0].finish_reason) == (6, "length")
+        asked = served.chat("Write a long story about the sea.", max_tokens=9)
+        assert asked.usage.completion_tokens == 9
+        words = 218
+        while True:
+            full = served.chat(" a" * words, max_tokens=None).usage
+            if full.prompt_tokens > 250:
+                break
+            words += 1
+        assert full.total_tokens <= 256
+
+
 def test_many_streams_all_end_and_the_worker_stays_responsive(openvino_worker: Served) -> None:
     def stream(number: int) -> tuple[int, str | None]:
         chunks = list(openvino_worker.chat(f"Tell story number {number}.", stream=True, max_tokens=16))
