@@ -165,3 +165,18 @@ async def test_a_variant_that_is_not_built_yet_is_a_503_with_retry_after(tmp_pat
         response, body = await gateway.post(CHAT, HELLO)
         assert (response.status, body["error"]["type"]) == (503, "overloaded")
         assert response.headers["retry-after"] == "2"
+
+
+async def test_a_remote_server_is_told_the_variants_own_decoding_where_the_caller_said_nothing(
+    tmp_path: Path,
+) -> None:
+    own = {"temperature": 0.0, "top_p": 0.9, "max_tokens": 64}
+    async with ScriptedProvider(PARIS) as provider, running(tmp_path, remote("r", provider, decoding=own)) as gateway:
+        await gateway.post(CHAT, {"messages": HELLO["messages"]})
+        await gateway.post(CHAT, {"messages": HELLO["messages"], "temperature": 0.7, "max_completion_tokens": 8})
+        silent, outspoken = (json.loads(request.body) for request in provider.requests[-2:])
+    assert {name: silent.get(name) for name in own} == own
+    assert outspoken["temperature"] == 0.7
+    assert outspoken["top_p"] == 0.9
+    assert outspoken["max_completion_tokens"] == 8
+    assert "max_tokens" not in outspoken
