@@ -14,7 +14,7 @@ setup: $(STAMP)  ## Create .venv with everything for running and developing
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --progress-bar on --constraint constraints.txt --editable '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --progress-bar on --constraint constraints.txt --editable '.[local,simulation,dev]'
 	@touch $@
 
 run: $(STAMP)  ## Fetch the bundled model, build its variants and serve them on http://127.0.0.1:8080

@@ -14,6 +14,7 @@ from policies.errors import CandidateError
 from policies.estimators.base import Estimator, is_sound
 from policies.exploration import epsilon_softmax, sample
 from policies.feasibility import breach, structural_exclusion
+from policies.policy import Policy
 from policies.types import (
     Candidate,
     CandidateState,
@@ -21,7 +22,6 @@ from policies.types import (
     Estimate,
     Exclusion,
     ExclusionReason,
-    Policy,
     RoutingRequest,
     Verdict,
 )
@@ -89,7 +89,10 @@ def _decide(
     feasible = [candidate for candidate in able if candidate.name not in breaches]
     scores = [values[candidate.name] for candidate in feasible]
     probabilities = epsilon_softmax(
-        scores, epsilon=policy.epsilon, temperature=policy.temperature, explorable=_explorable(feasible)
+        scores,
+        epsilon=policy.exploration.epsilon,
+        temperature=policy.exploration.temperature,
+        explorable=_explorable(feasible),
     )
     index = sample(probabilities, rng) if len(feasible) > 1 else 0
     propensities = {c.name: p for c, p in zip(feasible, probabilities, strict=True)}
@@ -105,16 +108,13 @@ def _estimates(
     request: RoutingRequest, able: Sequence[Candidate], estimator: Estimator
 ) -> dict[str, Estimate] | None:
     """All estimates, or None if any of them cannot be trusted."""
-    estimates: dict[str, Estimate] = {}
-    for candidate in able:
-        try:
-            estimate = estimator.estimate(request, candidate)
-            if not is_sound(estimate):
-                return None
-        except Exception:  # noqa: BLE001 - whatever a broken estimator raises, the request is answered
-            return None
-        estimates[candidate.name] = estimate
-    return estimates
+    try:
+        estimates = estimator.estimate(request, able)
+        if all(is_sound(estimate) for estimate in estimates):
+            return {c.name: estimate for c, estimate in zip(able, estimates, strict=True)}
+    except Exception:  # noqa: BLE001 - whatever a broken estimator raises, the request is answered
+        return None
+    return None
 
 
 def _static_choice(able: Sequence[Candidate], policy: Policy) -> str:

@@ -2,14 +2,15 @@
 
 PolicyError
 ├── DocumentError       a text cannot be read as what it should be; names the line
-└── CandidateError      the candidates given cannot be decided between
+├── CandidateError      the candidates given cannot be decided between
+└── ArtifactError       a stored estimator is not what it should be
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ("CandidateError", "DocumentError", "PolicyError")
+__all__ = ("ArtifactError", "CandidateError", "DocumentError", "PolicyError")
 
 
 class PolicyError(Exception):
@@ -38,3 +39,9 @@ class CandidateError(PolicyError):
     """The candidates are not distinct."""
 
     error_type = "candidate_error"
+
+
+class ArtifactError(PolicyError):
+    """A stored estimator has the wrong kind, layout, shape or range; the message names the part."""
+
+    error_type = "artifact_error"

@@ -6,7 +6,8 @@ import hashlib
 
 import msgspec
 
-from policies.types import Policy, Weights
+from policies.policy import Policy
+from policies.types import Weights
 
 __all__ = ("DEFAULT_POLICY", "DEFAULT_PRIORITIES", "content_hash")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from policies.features.types import Features
 
 __all__ = (
     "Candidate",
@@ -18,7 +21,6 @@ __all__ = (
     "ExclusionReason",
     "Limits",
     "Objective",
-    "Policy",
     "Profile",
     "RoutingRequest",
     "Verdict",
@@ -118,6 +120,13 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Variants the request may use; None is all, one is a pinned request."""
     failed: frozenset[str] = frozenset()
     """Variants on which an earlier attempt of this request failed."""
+    tenant: str = "default"
+    tags: Mapping[str, str] = {}
+    hint: str | None = None
+    """Named priority; None where the request gave weights or nothing."""
+    service_tier: str = "default"
+    features: Features | None = None
+    """None where nothing learned is in use."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,11 +170,18 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a candidate is predicted to do with one request."""
 
     quality: Ratio
+    quality_se: NonNegative = 0.0
+    """Standard error of the quality's mean, not of one answer's score; 0 where it is not known."""
     ttft_s: NonNegative
-    """Cold start and queue included."""
+    """Median; cold start and queue included."""
+    ttft_high_s: NonNegative | None = None
+    """Upper quantile, held against the limit; None where only `ttft_s` is known."""
     tpot_s: NonNegative
     completion_tokens: NonNegative
     latency_s: NonNegative
+    """Median."""
+    latency_high_s: NonNegative | None = None
+    """Upper quantile, held against the limit; None where only `latency_s` is known."""
     cost_usd: NonNegative
 
 
@@ -208,21 +224,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     def propensities(self) -> dict[str, float]:
         """Probability by variant; sums to 1 unless `choice` is None."""
         return {verdict.variant: verdict.propensity for verdict in self.verdicts}
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a policy document that `decide` reads."""
-
-    hash: str
-    """Content hash, named by every decision."""
-    priorities: dict[str, Weights]
-    """The weights behind each named hint."""
-    epsilon: Ratio = 0.05
-    """Share of traffic spread evenly over the feasible candidates."""
-    temperature: NonNegative = 0.0
-    """Softmax temperature on utility for the rest; 0 is the argmax."""
-    fallback: tuple[str, ...] = ()
-    """Static order used when estimates cannot be trusted."""
 
 
 def _least(a: float | None, b: float | None) -> float | None:

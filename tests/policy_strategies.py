@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from hypothesis import strategies as st
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
+from policies.policy import Exploration, Policy
 from policies.types import (
     Candidate,
     CandidateState,
@@ -17,7 +18,6 @@ from policies.types import (
     Estimate,
     Limits,
     Objective,
-    Policy,
     Profile,
     RoutingRequest,
     Weights,
@@ -94,8 +94,7 @@ policies = st.builds(
     Policy,
     hash=st.just("test"),
     priorities=st.just({}),
-    epsilon=ratios,
-    temperature=st.just(0.0) | st.floats(1e-300, 1e3),
+    exploration=st.builds(Exploration, epsilon=ratios, temperature=st.just(0.0) | st.floats(1e-300, 1e3)),
     fallback=st.permutations(NAMES).map(lambda order: tuple(order[:3])),
 )
 
@@ -126,8 +125,8 @@ class Told:
     def __init__(self, told: Mapping[str, Estimate]) -> None:
         self._told = told
 
-    def estimate(self, request: RoutingRequest, candidate: Candidate) -> Estimate:
-        return self._told[candidate.name]
+    def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> list[Estimate]:
+        return [self._told[candidate.name] for candidate in candidates]
 
 
 def estimate(**changes: float) -> Estimate:
@@ -152,6 +151,6 @@ def decided(
     seed: int = 0,
 ) -> Decision:
     """Decide with a fresh seeded generator; without a policy the best is taken for certain."""
-    policy = policy or Policy(hash="greedy", priorities={}, epsilon=0.0)
+    policy = policy or Policy(hash="greedy", priorities={}, exploration=Exploration(epsilon=0.0))
     rng = np.random.default_rng(seed)
     return decide(request, candidates, policy, estimator=estimator or CardEstimator(), rng=rng)

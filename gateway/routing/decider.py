@@ -17,7 +17,8 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.request import ValidRequest
 from policies.decide import decide
 from policies.estimators.base import Estimator
-from policies.types import Decision, ExclusionReason, Objective, Policy, RoutingRequest, Weights
+from policies.policy import Policy
+from policies.types import Decision, ExclusionReason, Objective, RoutingRequest, Weights
 
 __all__ = ("Decider",)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from gateway.settings import Settings
+from policies.policy import Exploration, Policy
 from policies.priorities import DEFAULT_POLICY, content_hash
-from policies.types import Policy
 
 __all__ = ("policy_from",)
 
@@ -16,8 +16,7 @@ def policy_from(settings: Settings) -> Policy:
     stated = settings.policy
     policy = msgspec.structs.replace(
         DEFAULT_POLICY,
-        epsilon=stated.epsilon,
-        temperature=stated.temperature,
+        exploration=Exploration(epsilon=stated.epsilon, temperature=stated.temperature),
         priorities=DEFAULT_POLICY.priorities | stated.priorities,
         fallback=stated.fallback or tuple(variant.name for variant in settings.variants),
     )

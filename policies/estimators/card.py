@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
 
 __all__ = ("CardEstimator",)
@@ -18,8 +20,11 @@ class CardEstimator:
     deliberate simplifications; the learned estimators correct them from the log.
     """
 
-    def estimate(self, request: RoutingRequest, candidate: Candidate) -> Estimate:
-        """Predict from the profile alone: quality does not depend on the prompt yet."""
+    def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> list[Estimate]:
+        """Predict from the profiles alone: quality does not depend on the prompt yet."""
+        return [self._estimate(request, candidate) for candidate in candidates]
+
+    def _estimate(self, request: RoutingRequest, candidate: Candidate) -> Estimate:
         profile = candidate.profile
         alongside = min(candidate.running + candidate.queued, candidate.max_running - 1)
         tpot_s = profile.tpot_s + alongside * profile.tpot_slope_s

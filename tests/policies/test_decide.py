@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from policies.decide import decide
 from policies.errors import CandidateError
 from policies.estimators.card import CardEstimator
+from policies.policy import Policy
 from policies.types import (
     Candidate,
     CandidateState,
@@ -20,7 +21,6 @@ from policies.types import (
     Estimate,
     ExclusionReason,
     Limits,
-    Policy,
     RoutingRequest,
 )
 from tests.policy_strategies import (

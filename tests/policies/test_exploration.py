@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.exploration import epsilon_softmax, sample
-from policies.types import CandidateState, Policy
+from policies.policy import Exploration, Policy
+from policies.types import CandidateState
 from tests.policy_strategies import Told, candidate, decided, estimate, request
 
 choices = st.lists(st.tuples(st.floats(-10, 10), st.booleans()), min_size=1, max_size=8)
@@ -76,7 +77,7 @@ def test_choices_come_as_often_as_their_logged_propensities_say() -> None:
     tolerance = math.sqrt(math.log(2 * 3 / false_alarms) / (2 * draws))
     told = {"full": estimate(quality=0.9), "quantized": estimate(quality=0.7), "tiny": estimate(quality=0.2)}
     candidates = tuple(candidate(name) for name in told)
-    policy = Policy(hash="p", priorities={}, epsilon=0.2, temperature=0.1)
+    policy = Policy(hash="p", priorities={}, exploration=Exploration(epsilon=0.2, temperature=0.1))
     decisions = [decided(request(), candidates, policy, estimator=Told(told), seed=seed) for seed in range(draws)]
     propensities = decisions[0].propensities
     assert min(propensities.values()) >= 0.2 / 3
@@ -88,7 +89,7 @@ def test_choices_come_as_often_as_their_logged_propensities_say() -> None:
 
 @pytest.mark.parametrize("state", [CandidateState.COLD, CandidateState.LOADING])
 def test_a_sleeping_variant_is_chosen_on_merit_or_not_at_all(state: CandidateState) -> None:
-    policy = Policy(hash="p", priorities={}, epsilon=0.5, temperature=1.0)
+    policy = Policy(hash="p", priorities={}, exploration=Exploration(epsilon=0.5, temperature=1.0))
     candidates = (candidate("full", state=state), candidate("quantized"), candidate("tiny"))
     told = {"full": estimate(quality=0.4), "quantized": estimate(), "tiny": estimate()}
     assert decided(request(), candidates, policy, estimator=Told(told)).propensities["full"] == 0.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from policies.policy import Exploration, Policy
 from policies.priorities import DEFAULT_POLICY, DEFAULT_PRIORITIES, content_hash
-from policies.types import Policy, Weights
+from policies.types import Weights
 from tests.policy_strategies import Told, candidate, decided, estimate, request
 
 TOLD = {
@@ -37,7 +38,10 @@ def test_equals_are_told_apart_by_what_was_not_asked_for(hint: str) -> None:
 def test_the_hash_names_the_content_and_nothing_else() -> None:
     assert DEFAULT_POLICY.hash == content_hash(DEFAULT_POLICY) == content_hash(DEFAULT_POLICY)
     assert content_hash(msgspec.structs.replace(DEFAULT_POLICY, hash="other")) == DEFAULT_POLICY.hash
-    assert content_hash(msgspec.structs.replace(DEFAULT_POLICY, epsilon=0.06)) != DEFAULT_POLICY.hash
+    assert (
+        content_hash(msgspec.structs.replace(DEFAULT_POLICY, exploration=Exploration(epsilon=0.06)))
+        != DEFAULT_POLICY.hash
+    )
 
 
 def test_the_hash_does_not_depend_on_the_order_of_priorities() -> None:

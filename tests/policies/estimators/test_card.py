@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from policies.estimators.base import is_sound
 from policies.estimators.card import CardEstimator
-from policies.types import Candidate, CandidateState, Profile, RoutingRequest
+from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
 from tests.policy_strategies import candidate, candidate_sets, request, requests
 
-estimator = CardEstimator()
+
+def estimated(request: RoutingRequest, candidate: Candidate) -> Estimate:
+    [estimate] = CardEstimator().estimate(request, [candidate])
+    return estimate
+
+
 PROFILE = Profile(
     quality=0.7,
     ttft_s=0.2,
@@ -26,7 +31,7 @@ PROFILE = Profile(
 
 
 def test_an_idle_warm_variant_is_as_fast_as_its_card() -> None:
-    estimate = estimator.estimate(request(prompt_tokens=60), candidate(profile=PROFILE))
+    estimate = estimated(request(prompt_tokens=60), candidate(profile=PROFILE))
     assert estimate.ttft_s == pytest.approx(0.2)
     assert estimate.tpot_s == pytest.approx(0.01)
     assert estimate.completion_tokens == 51.0
@@ -34,12 +39,12 @@ def test_an_idle_warm_variant_is_as_fast_as_its_card() -> None:
 
 
 def test_a_longer_prompt_is_read_at_the_prefill_rate() -> None:
-    estimate = estimator.estimate(request(prompt_tokens=1060), candidate(profile=PROFILE))
+    estimate = estimated(request(prompt_tokens=1060), candidate(profile=PROFILE))
     assert estimate.ttft_s == pytest.approx(0.2 + 1.0)
 
 
 def test_the_callers_limit_shortens_the_answer() -> None:
-    estimate = estimator.estimate(request(max_completion_tokens=11), candidate(profile=PROFILE))
+    estimate = estimated(request(max_completion_tokens=11), candidate(profile=PROFILE))
     assert estimate.latency_s == pytest.approx(0.2 + 10 * 0.01)
 
 
@@ -52,40 +57,40 @@ def test_the_callers_limit_shortens_the_answer() -> None:
     ],
 )
 def test_a_sleeping_variant_answers_after_it_has_woken(changes: dict[str, object], wait_s: float) -> None:
-    estimate = estimator.estimate(request(), candidate(profile=PROFILE, **changes))
+    estimate = estimated(request(), candidate(profile=PROFILE, **changes))
     assert estimate.ttft_s == pytest.approx(wait_s + 0.2)
 
 
 def test_a_free_slot_means_no_wait_but_slower_tokens() -> None:
-    estimate = estimator.estimate(request(), candidate(profile=PROFILE, running=3, max_running=4))
+    estimate = estimated(request(), candidate(profile=PROFILE, running=3, max_running=4))
     assert estimate.ttft_s == pytest.approx(0.2)
     assert estimate.tpot_s == pytest.approx(0.01 + 3 * 0.002)
 
 
 def test_requests_ahead_are_served_so_many_at_a_time() -> None:
     profile = msgspec.structs.replace(PROFILE, tpot_slope_s=0.0)
-    estimate = estimator.estimate(request(), candidate(profile=profile, running=4, queued=3, max_running=4))
+    estimate = estimated(request(), candidate(profile=profile, running=4, queued=3, max_running=4))
     assert estimate.ttft_s == pytest.approx(0.2 + 4 / 4 * (0.2 + 51 * 0.01))
 
 
 def test_requests_that_wait_for_a_cold_variant_count_as_ahead() -> None:
     profile = msgspec.structs.replace(PROFILE, tpot_slope_s=0.0)
     cold = candidate(profile=profile, state=CandidateState.COLD, queued=7, max_running=4)
-    assert estimator.estimate(request(), cold).ttft_s == pytest.approx(5.0 + 0.2 + 4 / 4 * (0.2 + 51 * 0.01))
+    assert estimated(request(), cold).ttft_s == pytest.approx(5.0 + 0.2 + 4 / 4 * (0.2 + 51 * 0.01))
 
 
 def test_cost_is_tokens_at_their_price_or_seconds_at_theirs() -> None:
     by_token = candidate(
         profile=PROFILE, prompt_per_token_usd=1e-6, completion_per_token_usd=2e-6, compute_per_s_usd=0.0
     )
-    assert estimator.estimate(request(), by_token).cost_usd == pytest.approx(60e-6 + 102e-6)
+    assert estimated(request(), by_token).cost_usd == pytest.approx(60e-6 + 102e-6)
     by_second = candidate(profile=PROFILE, compute_per_s_usd=1e-4, state=CandidateState.COLD)
-    assert estimator.estimate(request(), by_second).cost_usd == pytest.approx(0.7e-4), "waiting costs nothing"
+    assert estimated(request(), by_second).cost_usd == pytest.approx(0.7e-4), "waiting costs nothing"
 
 
 @given(requests, candidate_sets(min_size=1))
 def test_every_estimate_is_sound(request: RoutingRequest, candidates: tuple[Candidate, ...]) -> None:
-    assert all(is_sound(estimator.estimate(request, candidate)) for candidate in candidates)
+    assert all(is_sound(estimated(request, candidate)) for candidate in candidates)
 
 
 @given(requests, candidate_sets(min_size=1), st.sampled_from(["queued", "running"]), st.integers(1, 50))
@@ -94,7 +99,7 @@ def test_more_load_is_never_predicted_to_be_faster(
 ) -> None:
     calm = candidates[0]
     busy = msgspec.structs.replace(calm, **{kind: getattr(calm, kind) + more})
-    before, after = estimator.estimate(request, calm), estimator.estimate(request, busy)
+    before, after = estimated(request, calm), estimated(request, busy)
     assert after.ttft_s >= before.ttft_s
     assert after.latency_s >= before.latency_s
 
@@ -104,6 +109,6 @@ def test_a_longer_prompt_is_never_predicted_to_be_faster_or_cheaper(
     request: RoutingRequest, candidates: tuple[Candidate, ...], more: int
 ) -> None:
     longer = msgspec.structs.replace(request, prompt_tokens=request.prompt_tokens + more)
-    before, after = estimator.estimate(request, candidates[0]), estimator.estimate(longer, candidates[0])
+    before, after = estimated(request, candidates[0]), estimated(longer, candidates[0])
     assert after.ttft_s >= before.ttft_s
     assert after.cost_usd >= before.cost_usd

@@ -1,0 +1,1 @@
+"""Learning from the log: quality signals, calibration, training, and the estimators in force."""

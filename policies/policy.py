@@ -1,0 +1,144 @@
+"""What a policy document comes to once it is compiled: all that a decision reads of it. Frozen; named by its hash."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from policies.types import Limits, NonNegative, Ratio, Weights
+
+__all__ = (
+    "Budget",
+    "Cascade",
+    "Exploration",
+    "ExplorationMethod",
+    "Hedge",
+    "Match",
+    "Policy",
+    "Rule",
+    "Then",
+    "Trial",
+)
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class ExplorationMethod(StrEnum):
+    """How a choice is spread over the feasible candidates. Every one of them returns its whole distribution."""
+
+    EPSILON_SOFTMAX = "epsilon_softmax"
+    THOMPSON = "thompson"
+
+
+class Exploration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is tried that is not thought best, always among the feasible candidates only."""
+
+    method: ExplorationMethod = ExplorationMethod.EPSILON_SOFTMAX
+    epsilon: Ratio = 0.05
+    """Share spread evenly over the feasible warm candidates: epsilon / n is the floor of each one's propensity."""
+    temperature: NonNegative = 0.0
+    """Of the softmax on utility that the rest follows; 0 is the argmax. Not read by `thompson`."""
+    draws: Annotated[int, Meta(ge=16, le=4096)] = 128
+    """Posterior draws behind the propensities of `thompson`; their shares are the distribution sampled from."""
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a rule applies: every stated condition holds. A list holds when any of its entries does."""
+
+    tenant: tuple[str, ...] | None = None
+    tags: dict[str, tuple[str, ...]] = {}
+    hint: tuple[str, ...] | None = None
+    service_tier: tuple[str, ...] | None = None
+    language: tuple[str, ...] | None = None
+    needs: tuple[str, ...] | None = None
+    """Capabilities, such as `tools`."""
+    min_prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
+    max_prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
+
+
+class Then(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a rule does."""
+
+    include: tuple[str, ...] | None = None
+    """Only these variants may answer."""
+    exclude: tuple[str, ...] = ()
+    prefer: dict[str, Annotated[float, Meta(ge=-1, le=1)]] = {}
+    """Added to the utility of a variant."""
+    limits: Limits = Limits()
+    """Tighten the request's limits."""
+    weights: Weights | None = None
+    """Used where the request gives no weights of its own."""
+    quality_confidence: Annotated[float, Meta(ge=0.5, lt=1)] | None = None
+    """A floor holds only if the quality is above it with this probability; None compares the mean."""
+    cascade: bool = False
+    """Allows to start with a cheaper variant and to escalate."""
+    hedge: bool = False
+    semantic_cache: bool = False
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule; of several the first that matches applies, alone."""
+
+    name: str
+    match: Match = Match()
+    then: Then = Then()
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a tenant may spend, smoothed over the period."""
+
+    usd: Positive
+    """Per period, or per request where `period_s` is None."""
+    period_s: Positive | None = None
+
+
+class Cascade(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Start cheap, escalate when the first answer is not confident enough. Only where a rule allows it."""
+
+    first: str
+    then: str
+    threshold: Ratio | None = None
+    """Confidence (`exp` of the mean token log-probability) below which is escalated; None takes the learned one."""
+    checks: bool = True
+    """Also escalate when a programmatic check of the request fails."""
+
+
+class Hedge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A duplicate sent after a delay, under a rate cap; kept for the caller of variants."""
+
+    after_quantile: Ratio = 0.95
+    max_share: Ratio = 0.05
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A variant on trial: it inherits its parent's estimate and is tried a bounded number of times."""
+
+    variant: str
+    parent: str | None = None
+    share: Ratio = 0.05
+    """Of the requests for which it is feasible, until it has had `requests`."""
+    requests: Count = 200
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a policy document that a decision reads."""
+
+    hash: str
+    """Content hash, named by every decision."""
+    priorities: dict[str, Weights]
+    """The weights behind each named hint."""
+    rules: tuple[Rule, ...] = ()
+    exploration: Exploration = Exploration()
+    budgets: dict[str, Budget] = {}
+    """By tenant; `*` is every tenant without one of its own, each for itself."""
+    cascade: Cascade | None = None
+    hedge: Hedge | None = None
+    trials: tuple[Trial, ...] = ()
+    fallback: tuple[str, ...] = ()
+    """Static order used when estimates cannot be trusted."""
+    estimators: dict[str, str] = {}
+    """Content hash of each learned estimator by kind: `quality`, `length`, `latency`. A missing one is the card's."""
