@@ -3,14 +3,15 @@
 PolicyError
 ├── DocumentError       a text cannot be read as what it should be; names the line
 ├── CandidateError      the candidates given cannot be decided between
-└── ArtifactError       a stored estimator is not what it should be
+├── ArtifactError       a stored estimator is not what it should be
+└── FeaturesError       logged features cannot be read
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ("ArtifactError", "CandidateError", "DocumentError", "PolicyError")
+__all__ = ("ArtifactError", "CandidateError", "DocumentError", "FeaturesError", "PolicyError")
 
 
 class PolicyError(Exception):
@@ -45,3 +46,9 @@ class ArtifactError(PolicyError):
     """A stored estimator has the wrong kind, layout, shape or range; the message names the part."""
 
     error_type = "artifact_error"
+
+
+class FeaturesError(PolicyError):
+    """Logged features are damaged, or of another layout."""
+
+    error_type = "features_error"

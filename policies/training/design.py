@@ -1,0 +1,95 @@
+"""Features of many requests as one sparse matrix, in the very weights with which the serving heads read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from policies.estimators.linear import GROUP_SCALE, SURFACE_CLIP, SURFACE_SCALE, Heads
+from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
+from policies.features.types import Features
+
+__all__ = ("Design", "Scaling", "heads_of")
+
+_LEAST_SD = 1e-3
+_COLUMNS = GRAM_BUCKETS + len(SURFACE) + GROUP_BUCKETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """What is learned of the features without any label."""
+
+    idf: NDArray[np.float32]
+    """`log((1 + n) / (1 + df)) + 1`, as scikit-learn's smoothed IDF."""
+    surface_mean: NDArray[np.float32]
+    surface_sd: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, features: Sequence[Features]) -> Scaling:
+        """Learn it; of no features at all it is neutral."""
+        df = np.bincount(_joined([f.grams for f in features]), minlength=GRAM_BUCKETS)
+        surface = np.array([f.surface for f in features], np.float32).reshape(len(features), len(SURFACE))
+        return cls(
+            idf=(np.log((1 + len(features)) / (1 + df)) + 1).astype(np.float32),
+            surface_mean=surface.mean(axis=0) if len(features) else np.zeros(len(SURFACE), np.float32),
+            surface_sd=np.maximum(surface.std(axis=0), _LEAST_SD) if len(features) else np.ones(len(SURFACE), np.float32),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The matrix of some requests; columns are grams, surface, groups."""
+
+    matrix: sp.csr_matrix
+    """Shape (n_requests, n_columns), float32."""
+    scaling: Scaling
+
+    @classmethod
+    def of(cls, features: Sequence[Features], scaling: Scaling) -> Design:
+        """Weigh and stack the features."""
+        surface = np.array([f.surface for f in features], np.float32).reshape(len(features), len(SURFACE))
+        z = np.clip((surface - scaling.surface_mean) / scaling.surface_sd, -SURFACE_CLIP, SURFACE_CLIP)
+        groups = _csr([f.groups for f in features], None, width=GROUP_BUCKETS) * GROUP_SCALE
+        stacked = sp.hstack([_text(features, scaling), sp.csr_matrix(SURFACE_SCALE * z), groups], format="csr")
+        return cls(matrix=stacked.astype(np.float32), scaling=scaling)
+
+
+def heads_of(coefficients: NDArray[np.float64], bias: NDArray[np.float64], scaling: Scaling) -> Heads:
+    """Serving arrays from the coefficients of `Design` columns; shapes (n_columns, k) and (k,)."""
+    if coefficients.shape != (_COLUMNS, len(bias)):
+        raise ValueError(f"coefficients have shape {coefficients.shape}, expected {(_COLUMNS, len(bias))}")
+    text, surface, groups = np.split(coefficients.astype(np.float32), [GRAM_BUCKETS, GRAM_BUCKETS + len(SURFACE)])
+    return Heads(
+        idf=scaling.idf,
+        surface_mean=scaling.surface_mean,
+        surface_sd=scaling.surface_sd,
+        text=np.ascontiguousarray(text),
+        surface=np.ascontiguousarray(surface),
+        groups=np.ascontiguousarray(groups),
+        bias=bias.astype(np.float32),
+    )
+
+
+def _text(features: Sequence[Features], scaling: Scaling) -> sp.csr_matrix:
+    counts = _joined([f.counts for f in features], np.float32)
+    grams = [f.grams for f in features]
+    weights = (1.0 + np.log(counts)) * scaling.idf[_joined(grams)]
+    matrix = _csr(grams, weights.astype(np.float32), width=GRAM_BUCKETS)
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    matrix.data /= np.repeat(np.maximum(lengths, 1e-12), np.diff(matrix.indptr)).astype(np.float32)
+    return matrix
+
+
+def _csr(indices: Sequence[NDArray[np.uint16]], values: NDArray[np.float32] | None, *, width: int) -> sp.csr_matrix:
+    columns = _joined(indices)
+    starts = np.concatenate(([0], np.cumsum([len(row) for row in indices], dtype=np.int64)))
+    data = np.ones(len(columns), np.float32) if values is None else values
+    return sp.csr_matrix((data, columns, starts), shape=(len(indices), width))
+
+
+def _joined(arrays: Sequence[NDArray[np.generic]], dtype: type[np.generic] = np.int32) -> NDArray[np.generic]:
+    return np.concatenate(arrays).astype(dtype) if len(arrays) else np.zeros(0, dtype)
