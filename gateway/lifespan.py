@@ -15,6 +15,7 @@ from backends.supervisor.control import ControlClient
 from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
 from gateway.paths import StatePaths
+from gateway.policyops.active import ActivePolicy
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
@@ -36,7 +37,7 @@ async def open_services(
     decider = Decider(
         catalogue=catalogue,
         aliases=settings.aliases,
-        policy=policy_from(settings),
+        policies=ActivePolicy(policy_from(settings)),
         estimator=CardEstimator(),
         log=log,
         rng=np.random.default_rng(),

@@ -17,8 +17,8 @@ __all__ = ("breach", "structural_exclusion")
 
 def structural_exclusion(request: RoutingRequest, candidate: Candidate) -> Exclusion | None:
     """Why a candidate cannot serve this request whatever the limits are; never overridden."""
-    if request.allowed is not None and candidate.name not in request.allowed:
-        return Exclusion(reason=ExclusionReason.NOT_REQUESTED, detail="not among the variants of the requested model")
+    if (shut := _shut_out(request, candidate.name)) is not None:
+        return shut
     missing = request.needs - candidate.capabilities
     if missing:
         return Exclusion(reason=ExclusionReason.CAPABILITY, detail=f"cannot do {', '.join(sorted(missing))}")
@@ -35,6 +35,17 @@ def structural_exclusion(request: RoutingRequest, candidate: Candidate) -> Exclu
         )
     if candidate.state is CandidateState.UNAVAILABLE:
         return Exclusion(reason=ExclusionReason.UNAVAILABLE, detail="not built, failed, or stopping")
+    return None
+
+
+def _shut_out(request: RoutingRequest, variant: str) -> Exclusion | None:
+    """Whether somebody said that this variant is not to answer: the caller by the model's name, or a rule."""
+    if request.allowed is not None and variant not in request.allowed:
+        return Exclusion(reason=ExclusionReason.NOT_REQUESTED, detail="not among the variants of the requested model")
+    if request.scope is not None and request.scope.bars(variant):
+        return Exclusion(
+            reason=ExclusionReason.RULE, detail=f"rule `{request.scope.rule}` of the policy leaves it out"
+        )
     return None
 
 

@@ -23,6 +23,7 @@ __all__ = (
     "Objective",
     "Profile",
     "RoutingRequest",
+    "RuleScope",
     "Verdict",
     "Weights",
 )
@@ -47,6 +48,8 @@ class ExclusionReason(StrEnum):
     """Not built, failed, or draining."""
     NOT_REQUESTED = "not_requested"
     """The request pins another variant, or an alias leaves this one out."""
+    RULE = "rule"
+    """A rule of the policy leaves it out."""
     FAILED_BEFORE = "failed_before"
     """An earlier attempt of this request failed on it."""
     CONTEXT = "context"
@@ -102,6 +105,23 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
 
     weights: Weights
     limits: Limits = Limits()
+    stated_by: Literal["policy", "request"] = "policy"
+    """Whose weights they are: a rule may replace those a policy has behind a hint, never the caller's own."""
+
+
+class RuleScope(msgspec.Struct, frozen=True, kw_only=True):
+    """Which variants the rule that applies to a request leaves in."""
+
+    rule: str
+    """Its name."""
+    include: tuple[str, ...] | None = None
+    """Only these; None is all."""
+    exclude: tuple[str, ...] = ()
+    """None of these."""
+
+    def bars(self, variant: str) -> bool:
+        """Whether the rule leaves this variant out."""
+        return variant in self.exclude or (self.include is not None and variant not in self.include)
 
 
 class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +138,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Capabilities the answer requires."""
     allowed: frozenset[str] | None = None
     """Variants the request may use; None is all, one is a pinned request."""
+    scope: RuleScope | None = None
+    """What the policy's rule leaves of them; None where no rule applies."""
     failed: frozenset[str] = frozenset()
     """Variants on which an earlier attempt of this request failed."""
     tenant: str = "default"

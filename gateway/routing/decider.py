@@ -11,6 +11,7 @@ from backends import errors as backend
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import DecisionRow
 from gateway.errors import ApiError, ContextLengthError, InvalidRequestError, ModelNotFoundError, UnavailableError
+from gateway.policyops.active import ActivePolicy
 from gateway.routing.candidates import freeze
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.exchange import Exchange
@@ -18,6 +19,7 @@ from gateway.routing.request import ValidRequest
 from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.policy import Policy
+from policies.rules import apply
 from policies.types import Decision, ExclusionReason, Objective, RoutingRequest, Weights
 
 __all__ = ("Decider",)
@@ -35,14 +37,14 @@ class Decider:
         *,
         catalogue: Catalogue,
         aliases: dict[str, tuple[str, ...]],
-        policy: Policy,
+        policies: ActivePolicy,
         estimator: Estimator,
         log: DecisionLog,
         rng: np.random.Generator,
     ) -> None:
         self._catalogue = catalogue
         self._aliases = aliases
-        self._policy = policy
+        self._policies = policies
         self._estimator = estimator
         self._log = log
         self._rng = rng
@@ -65,20 +67,25 @@ class Decider:
             ApiError: No candidate can take the request; the message says why.
         """
         request = exchange.request
+        policy = exchange.policy = exchange.policy or self._policies.current
         routing = RoutingRequest(
-            objective=self._objective(request),
+            objective=_objective(request, policy),
             prompt_tokens=request.prompt_tokens,
             min_prompt_tokens=self._min_prompt_tokens(exchange),
             max_completion_tokens=request.max_completion_tokens,
             needs=request.needs,
             allowed=self._allowed(request.model),
             failed=frozenset(attempt.variant for attempt in exchange.attempts),
+            tags=request.tags,
+            hint=request.priority if isinstance(request.priority, str) else None,
+            service_tier=request.service_tier or "default",
         )
+        routing, _ = apply(routing, policy)
         candidates = freeze(self._catalogue.views())
-        decision = decide(routing, candidates, self._policy, estimator=self._estimator, rng=self._rng)
+        decision = decide(routing, candidates, policy, estimator=self._estimator, rng=self._rng)
         if exchange.decision is None:
             self._record(exchange, decision, routing)
-        exchange.decision, exchange.policy_hash = decision, self._policy.hash
+        exchange.decision = decision
         if decision.choice is None:
             raise _refusal(decision, request)
         return decision.choice
@@ -102,11 +109,6 @@ class Decider:
         ]
         return max(request.min_prompt_tokens, max(exceeded, default=0) + 1 - (request.max_completion_tokens or 1))
 
-    def _objective(self, request: ValidRequest) -> Objective:
-        priority = request.priority or DEFAULT_PRIORITY
-        weights = priority if isinstance(priority, Weights) else self._policy.priorities[priority]
-        return Objective(weights=weights, limits=request.limits)
-
     def _record(self, exchange: Exchange, decision: Decision, routing: RoutingRequest) -> None:
         request = exchange.request
         self._log.record(
@@ -115,12 +117,12 @@ class Decider:
                 request_id=exchange.request_id,
                 trace_id=_trace_id(request.traceparent),
                 tenant="default",
-                policy_hash=self._policy.hash,
+                policy_hash=exchange.policy_hash,
                 created_at_s=exchange.clock.wall_s(),
                 route=request.route,
                 tags=request.tags,
                 service_tier=request.service_tier,
-                hint=request.priority if isinstance(request.priority, str) else None,
+                hint=routing.hint,
                 weights=msgspec.to_builtins(routing.objective.weights),
                 limits=msgspec.to_builtins(routing.objective.limits),
                 prompt_tokens=routing.prompt_tokens,
@@ -135,6 +137,13 @@ class Decider:
                 pinned=request.model in self._catalogue.names,
             )
         )
+
+
+def _objective(request: ValidRequest, policy: Policy) -> Objective:
+    stated = request.priority or DEFAULT_PRIORITY
+    if isinstance(stated, Weights):
+        return Objective(weights=stated, limits=request.limits, stated_by="request")
+    return Objective(weights=policy.priorities[stated], limits=request.limits)
 
 
 def _trace_id(traceparent: str | None) -> str | None:
@@ -152,5 +161,9 @@ def _refusal(decision: Decision, request: ValidRequest) -> ApiError:
         return UnavailableError(f"no variant can answer now ({detail})", retry_after_s=RETRY_AFTER_S)
     if ExclusionReason.CONTEXT in kinds:
         return ContextLengthError(f"the prompt fits no variant's context ({detail})")
+    if ExclusionReason.RULE in kinds:
+        return InvalidRequestError(
+            f"the policy lets no variant of `{request.model}` answer ({detail})", code="policy"
+        )
     needs = ", ".join(sorted(request.needs))
     return InvalidRequestError(f"no variant of `{request.model}` can do {needs} ({detail})", code="unsupported")

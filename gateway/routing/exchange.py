@@ -19,6 +19,7 @@ from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending, OutcomeRow
 from gateway.routing.request import ValidRequest
+from policies.policy import Policy
 from policies.types import Decision, Verdict
 
 __all__ = ("Attempt", "Exchange", "new_id")
@@ -52,7 +53,8 @@ class Exchange:
         self.request_id = request_id
         self.created_s = int(wall_s)
         self.decision: Decision | None = None
-        self.policy_hash = ""
+        self.policy: Policy | None = None
+        """The policy of the first decision, which all later ones of this request keep to."""
         self.variant: str | None = None
         """The variant being tried, or that answered."""
         self.tries = 0
@@ -67,6 +69,11 @@ class Exchange:
         self.cost_usd = 0.0
         self._log = log
         self._ended = False
+
+    @property
+    def policy_hash(self) -> str:
+        """Names the policy that decided; empty before a decision."""
+        return "" if self.policy is None else self.policy.hash
 
     @property
     def elapsed_s(self) -> float:
