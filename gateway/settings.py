@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,7 @@ __all__ = (
     "ServerSettings",
     "Settings",
     "StoreSettings",
+    "TrainingSettings",
     "default_text",
     "load_settings",
 )
@@ -86,6 +87,22 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Time given to distillation."""
 
 
+class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `training` section: learning from the log, in a process of its own at the lowest priority."""
+
+    enabled: bool = True
+    """Train on schedule while the gateway serves."""
+    interval_s: Annotated[float, Meta(ge=60)] = 3600.0
+    """Between two looks whether enough is new in the log."""
+    min_rows: Annotated[int, Meta(ge=50)] = 500
+    """Answered requests needed in the log, and as many new ones since the last training, to train on schedule."""
+    max_rows: Annotated[int, Meta(ge=50)] = 100_000
+    """Of a longer log the newest so many are learned from."""
+    publish: Literal["draft", "auto"] = "draft"
+    """`draft` leaves a policy document for a person to publish; `auto` puts estimators into force that do better on
+    held-out requests than those in force, and changes nothing else of the policy."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole configuration file."""
 
@@ -101,6 +118,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where decisions are logged."""
     build: BuildSettings = BuildSettings()
     """Making the variants that are missing."""
+    training: TrainingSettings = TrainingSettings()
+    """Learning from the log."""
 
     def __post_init__(self) -> None:
         """Names must be unique and known."""

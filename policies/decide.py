@@ -144,6 +144,9 @@ def _verdicts(
             estimate=estimates.get(candidate.name),
             utility=None if candidate.name in excluded else values.get(candidate.name),
             propensity=propensities.get(candidate.name, 0.0),
+            queued=candidate.queued,
+            running=candidate.running,
+            starts_in_s=candidate.starts_in_s,
         )
         for candidate in candidates
     )

@@ -226,6 +226,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """None for an excluded candidate."""
     propensity: Ratio
     """Probability with which it was going to be chosen; 0 for excluded ones and for cold ones that were not best."""
+    queued: int = 0
+    running: int = 0
+    starts_in_s: float | None = None
+    """Its load when it was decided, as `Candidate` has it: what the times that follow are learned from."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,12 +31,8 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
 def test_the_documented_default_says_what_the_code_assumes(tmp_path: Path) -> None:
     stated = load_settings()
     bare = load_settings(written(tmp_path, f"variants:\n  - {VARIANT}\n"))
-    assert (stated.server, stated.policy, stated.store, stated.build) == (
-        bare.server,
-        bare.policy,
-        bare.store,
-        bare.build,
-    )
+    for section in ("server", "policy", "store", "build", "training"):
+        assert getattr(stated, section) == getattr(bare, section)
 
 
 @pytest.mark.parametrize(
