@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
+from policies.content import content_hash
 from policies.policy import Policy
 from policies.types import Weights
 
-__all__ = ("DEFAULT_POLICY", "DEFAULT_PRIORITIES", "content_hash")
+__all__ = ("DEFAULT_POLICY", "DEFAULT_PRIORITIES")
 
 DEFAULT_PRIORITIES: dict[str, Weights] = {
     "speed": Weights(speed=0.90, cost=0.05, accuracy=0.05),
@@ -18,12 +17,6 @@ DEFAULT_PRIORITIES: dict[str, Weights] = {
     "balanced": Weights(speed=0.20, cost=0.20, accuracy=0.60),
 }
 """No hint ignores anything entirely, so that equals are told apart by what was not asked for."""
-
-
-def content_hash(policy: Policy) -> str:
-    """Twelve hex digits over everything in a policy but its hash; equal content has equal digits."""
-    content = msgspec.to_builtins(msgspec.structs.replace(policy, hash=""))
-    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:12]
 
 
 _unnamed = Policy(hash="", priorities=DEFAULT_PRIORITIES)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from gateway.settings import Settings
+from policies.content import content_hash
 from policies.policy import Exploration, Policy
-from policies.priorities import DEFAULT_POLICY, content_hash
+from policies.priorities import DEFAULT_POLICY
 
 __all__ = ("policy_from",)
 

@@ -16,7 +16,7 @@ import yaml
 from policies.documents.blame import blame
 from policies.errors import DocumentError
 
-__all__ = ("decode_yaml",)
+__all__ = ("decode_yaml", "parse_yaml")
 
 T = TypeVar("T")
 
@@ -33,8 +33,22 @@ def decode_yaml(text: str, type_: type[T], *, source_name: str) -> T:
         DocumentError: Not YAML, a key twice, an unknown key, a number that is not finite, or a value that
             does not fit.
     """
+    root, value = parse_yaml(text, source_name=source_name)
     try:
-        root, value = _load(text)
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        mark, what = blame(str(error), root=root, value=value, type_=type_)
+        raise _error(source_name, mark, what) from None
+
+
+def parse_yaml(text: str, *, source_name: str) -> tuple[yaml.Node, Any]:
+    """Read a YAML document as nodes, which know their lines, and as the plain values they stand for.
+
+    Raises:
+        DocumentError: Not YAML, a key twice, a loop, or a number that is not finite.
+    """
+    try:
+        return _load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark or _mark(text, 0)
         raise _error(source_name, mark, error.problem or "not valid YAML") from None
@@ -43,11 +57,6 @@ def decode_yaml(text: str, type_: type[T], *, source_name: str) -> T:
         raise _error(source_name, _mark(text, error.position), what) from None
     except RecursionError:
         raise _error(source_name, _mark(text, 0), "nested too deeply") from None
-    try:
-        return msgspec.convert(value, type_)
-    except msgspec.ValidationError as error:
-        mark, what = blame(str(error), root=root, value=value, type_=type_)
-        raise _error(source_name, mark, what) from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from policies.content import content_hash
 from policies.policy import Exploration, Policy
-from policies.priorities import DEFAULT_POLICY, DEFAULT_PRIORITIES, content_hash
+from policies.priorities import DEFAULT_POLICY, DEFAULT_PRIORITIES
 from policies.types import Weights
 from tests.policy_strategies import Told, candidate, decided, estimate, request
 

@@ -1,0 +1,63 @@
+"""Reading what was stored by any version of this software, earlier or later.
+
+Text that was accepted once must stay readable: after an upgrade, and after going back from one. So keys that this
+version does not know are passed over, with one exception. A rule whose `match` has a condition unknown here is left
+out as a whole: without that condition it would apply to requests that it was never meant for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from policies.documents.schema import PolicyDocument
+from policies.documents.yaml_text import parse_yaml
+from policies.errors import DocumentError
+from policies.policy import Match
+
+__all__ = ("decode_stored",)
+
+
+def decode_stored(text: str, *, source_name: str) -> PolicyDocument:
+    """Read a stored document, passing over what this version does not know.
+
+    Raises:
+        DocumentError: It is damaged, or of a schema version that is not known here.
+    """
+    _, plain = parse_yaml(text, source_name=source_name)
+    try:
+        return msgspec.convert(_known(_with_known_rules(plain), _DOCUMENT), PolicyDocument)
+    except msgspec.ValidationError as error:
+        raise DocumentError(source_name=source_name, line=1, column=1, what=str(error)) from None
+
+
+def _with_known_rules(plain: Any) -> Any:  # noqa: ANN401 - any plain value
+    if not isinstance(plain, dict) or not isinstance(rules := plain.get("rules"), list):
+        return plain
+    return plain | {"rules": [rule for rule in rules if _conditions(rule) <= set(Match.__struct_fields__)]}
+
+
+def _conditions(rule: object) -> set[str]:
+    match = rule.get("match") if isinstance(rule, dict) else None
+    return set(match) if isinstance(match, dict) else set()
+
+
+def _known(value: Any, info: inspect.Type) -> Any:  # noqa: ANN401 - any plain value
+    """The value without the keys that its type does not have."""
+    if isinstance(info, inspect.Metadata):
+        return _known(value, info.type)
+    if isinstance(info, inspect.UnionType):
+        inner = [member for member in info.types if not isinstance(member, inspect.NoneType)]
+        return _known(value, inner[0]) if len(inner) == 1 else value
+    if isinstance(info, inspect.StructType) and isinstance(value, dict):
+        return {f.encode_name: _known(value[f.encode_name], f.type) for f in info.fields if f.encode_name in value}
+    if isinstance(info, inspect.DictType) and isinstance(value, dict):
+        return {key: _known(inner, info.value_type) for key, inner in value.items()}
+    if isinstance(info, inspect.CollectionType) and isinstance(value, list):
+        return [_known(inner, info.item_type) for inner in value]
+    return value
+
+
+_DOCUMENT = inspect.type_info(PolicyDocument)
