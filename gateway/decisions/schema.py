@@ -1,4 +1,4 @@
-"""The log's tables, and the engine that reaches them."""
+"""The database's tables, and the engine that reaches them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
-__all__ = ("decisions", "metadata", "observations", "open_engine", "outcomes")
+__all__ = (
+    "decisions",
+    "metadata",
+    "observations",
+    "open_engine",
+    "outcomes",
+    "policy_activations",
+    "policy_versions",
+)
 
 BUSY_TIMEOUT_MS = 5000
 CONNECT_TIMEOUT_S = 5
@@ -80,9 +88,32 @@ observations = sa.Table(
     sa.Column("comment", sa.Text),
 )
 
+policy_versions = sa.Table(
+    "policy_versions",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False, index=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("author", sa.String(128), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at_s", sa.Double, nullable=False),
+)
+
+policy_activations = sa.Table(
+    "policy_activations",
+    metadata,
+    sa.Column("activation", sa.Integer, primary_key=True),
+    sa.Column("version", sa.Integer, sa.ForeignKey("policy_versions.version"), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("author", sa.String(128), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at_s", sa.Double, nullable=False),
+)
+
 
 def open_engine(url: str) -> Engine:
-    """An engine for the log; for SQLite the file's directory is made and write-ahead logging is switched on."""
+    """An engine for the database; for SQLite the file's directory is made and write-ahead logging is switched on."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
