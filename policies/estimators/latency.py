@@ -1,0 +1,108 @@
+"""How long an answer takes: the parts of `policies.estimators.times`, each with the weight that the log gives it.
+
+A time is a sum of parts with weights of at least 0, one set for the median and one for the upper quantile. So it
+never falls when the queue or the prompt grows, follows a variant whose card is measured anew, and comes down to the
+card's own estimate where the weights are the card's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.estimators.artifact import Artifact, checked
+from policies.estimators.times import Parts
+
+__all__ = ("CARD_TPOT", "CARD_TTFT", "KIND", "LatencyModel", "Times", "tpot_terms", "ttft_terms")
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+KIND = "latency"
+
+CARD_TTFT = (1.0, 1.0, 1.0, 0.0, 0.0)
+CARD_TPOT = (1.0, 1.0, 0.0, 0.0)
+"""The weights with which the terms come to the card's estimate."""
+
+_KILO = 1e-3
+
+
+class Times(NamedTuple):
+    """Seconds, one entry per asked variant."""
+
+    ttft_s: F64
+    ttft_high_s: F64
+    tpot_s: F64
+    latency_s: F64
+    latency_high_s: F64
+
+
+class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The weights of one fit; k variants."""
+
+    names: tuple[str, ...]
+    ttft: F32
+    """Weights of `ttft_terms` for the median and the upper quantile; shape (2, k, 5)."""
+    tpot: F32
+    """Weights of `tpot_terms`, likewise; shape (2, k, 4)."""
+    stretch: F32
+    """Brings the upper quantile of the whole latency to its level; shape (k,)."""
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> Self:
+        """Check the arrays and keep them.
+
+        Raises:
+            ArtifactError: One is missing, misshapen or out of range.
+        """
+        k = len(artifact.variants)
+        return cls(
+            names=artifact.variants,
+            ttft=checked(artifact, "ttft", shape=(2, k, len(CARD_TTFT)), low=0.0, high=1e3),
+            tpot=checked(artifact, "tpot", shape=(2, k, len(CARD_TPOT)), low=0.0, high=1e3),
+            stretch=checked(artifact, "stretch", shape=(k,), low=1e-2, high=1e2),
+        )
+
+    def predict(
+        self,
+        parts: Sequence[Parts],
+        *,
+        prompt_tokens: float,
+        variants: Sequence[int],
+        median_tokens: F64,
+        high_tokens: F64,
+    ) -> Times:
+        """The times of some variants.
+
+        Args:
+            parts: Of each variant asked for; n of them.
+            prompt_tokens: Of the request.
+            variants: Positions in `names`; n of them.
+            median_tokens: Length of the answer; shape (n,).
+            high_tokens: Its upper quantile; shape (n,).
+        """
+        rows = np.asarray(variants, np.intp)
+        table = np.array(parts)
+        ttft = (self.ttft[:, rows] * ttft_terms(table)).sum(axis=2)
+        tpot = (self.tpot[:, rows] * tpot_terms(table, prompt_tokens)).sum(axis=2)
+        latency_s = ttft[0] + np.maximum(median_tokens - 1.0, 0.0) * tpot[0]
+        # Two quantiles that were fitted apart may cross; the upper one is then the median.
+        slow, slower = np.maximum(ttft[1], ttft[0]), np.maximum(tpot[1], tpot[0])
+        high_s = self.stretch[rows] * (slow + np.maximum(high_tokens - 1.0, 0.0) * slower)
+        return Times(ttft[0], slow, tpot[0], latency_s, np.maximum(high_s, latency_s))
+
+
+def ttft_terms(parts: F64) -> F64:
+    """Start, queue, prefill, prefill slowed by the load, and a constant second; shape (n, 5) from (n, 6)."""
+    start, queue, prefill, _, _, load = parts.T
+    return np.stack((start, queue, prefill, load * prefill, np.ones(len(parts))), axis=1)
+
+
+def tpot_terms(parts: F64, prompt_tokens: F64 | float) -> F64:
+    """A token, crowding, a token slowed by the load, and by every 1,000 tokens of the prompt; shape (n, 4)."""
+    _, _, _, tpot, crowding, load = parts.T
+    return np.stack((tpot, crowding, load * tpot, _KILO * prompt_tokens * tpot), axis=1)
