@@ -19,9 +19,9 @@ MAX_TEXT_BYTES = 8192
 """Of a longer text the first and the last half of this are read."""
 
 SURFACE = (
-    "bytes",
+    "length",
     "words",
-    "word_bytes",
+    "word_length",
     "distinct_words",
     "digits",
     "digit_share",
@@ -38,13 +38,12 @@ SURFACE = (
     "upper_share",
     "non_ascii_share",
     "code",
-    "brackets",
     "turns",
     "tools",
 )
 """Names of the surface features, in their order."""
 
-VERSION = hashlib.sha256(
-    repr((REVISION, GRAM_BUCKETS, GROUP_BUCKETS, MAX_TEXT_BYTES, SURFACE)).encode()
-).hexdigest()[:12]
+VERSION = hashlib.sha256(repr((REVISION, GRAM_BUCKETS, GROUP_BUCKETS, MAX_TEXT_BYTES, SURFACE)).encode()).hexdigest()[
+    :12
+]
 """Names the layout, in the log and in every fitted estimator."""

@@ -58,7 +58,7 @@ def from_stored(stored: dict[str, Any]) -> Features:
     groups = np.array(values.groups, np.int64)
     if rest or not inflate.eof or len(values.surface) != len(SURFACE):
         raise FeaturesError("stored features have the wrong size")
-    if len(groups) and not (0 <= groups.min() and groups.max() < GROUP_BUCKETS):
+    if len(groups) and not (groups.min() >= 0 and groups.max() < GROUP_BUCKETS):
         raise FeaturesError(f"stored groups must lie in [0, {GROUP_BUCKETS})")
     gaps = np.frombuffer(data, "<u2", count=size)
     return Features(

@@ -36,7 +36,9 @@ class Scaling:
         return cls(
             idf=(np.log((1 + len(features)) / (1 + df)) + 1).astype(np.float32),
             surface_mean=surface.mean(axis=0) if len(features) else np.zeros(len(SURFACE), np.float32),
-            surface_sd=np.maximum(surface.std(axis=0), _LEAST_SD) if len(features) else np.ones(len(SURFACE), np.float32),
+            surface_sd=np.maximum(surface.std(axis=0), _LEAST_SD)
+            if len(features)
+            else np.ones(len(SURFACE), np.float32),
         )
 
 
