@@ -14,8 +14,11 @@ from backends.models.store import Store
 from backends.supervisor.control import ControlClient
 from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
+from gateway.decisions.schema import open_engine
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
+from gateway.policyops.store import PolicyStore
+from gateway.policyops.watcher import PolicyWatcher
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
@@ -34,15 +37,19 @@ async def open_services(
     """The services of one API process, until it stops; `ready` is told of them when they are open."""
     log = DecisionLog(paths.database_url(settings), flush_interval_s=settings.store.flush_interval_s)
     catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
+    policies = ActivePolicy(policy_from(settings))
+    engine = open_engine(paths.database_url(settings))
+    watcher = PolicyWatcher(policies, PolicyStore(engine))
     decider = Decider(
         catalogue=catalogue,
         aliases=settings.aliases,
-        policies=ActivePolicy(policy_from(settings)),
+        policies=policies,
         estimator=CardEstimator(),
         log=log,
         rng=np.random.default_rng(),
     )
     await log.start()
+    await watcher.start()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
     watching = asyncio.create_task(catalogue.watch())
@@ -53,6 +60,7 @@ async def open_services(
             log=log,
             catalogue=catalogue,
             decider=decider,
+            policies=policies,
             dispatcher=Dispatcher(catalogue=catalogue, decider=decider, settings=settings.server),
             started_at_s=SYSTEM_CLOCK.wall_s(),
         )
@@ -62,5 +70,7 @@ async def open_services(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await watcher.aclose()
+        await asyncio.to_thread(engine.dispose)
         await catalogue.aclose()
         await log.aclose()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
+from gateway.policyops.active import ActivePolicy
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
@@ -24,6 +25,7 @@ class Services:
     log: DecisionLog
     catalogue: Catalogue
     decider: Decider
+    policies: ActivePolicy
     dispatcher: Dispatcher
     started_at_s: float
     """Unix time at which this process began to serve."""

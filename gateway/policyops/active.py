@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from policies.policy import Policy
 
 __all__ = ("ActivePolicy",)
+
+logger = logging.getLogger(__name__)
 
 
 class ActivePolicy:
@@ -17,3 +21,9 @@ class ActivePolicy:
     def current(self) -> Policy:
         """The policy in force; a request keeps the one it began with."""
         return self._current
+
+    def swap(self, policy: Policy) -> None:
+        """Put another one in force."""
+        if policy.hash != self._current.hash:
+            logger.info("policy %s is in force after %s", policy.hash, self._current.hash)
+        self._current = policy

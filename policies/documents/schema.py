@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from policies.content import stated
-from policies.documents.yaml_text import decode_yaml
+from policies.documents.yaml_text import decode_yaml, encode_yaml
 from policies.policy import Budget, Cascade, Exploration, Hedge, Rule, Trial
 from policies.types import Weights
 
@@ -58,4 +57,4 @@ def decode_document(text: str, *, source_name: str) -> PolicyDocument:
 
 def encode_document(document: PolicyDocument) -> str:
     """A document as YAML text: what is at its default is left out; it reads back as the same document."""
-    return yaml.safe_dump(stated(document), sort_keys=False, allow_unicode=True, width=110)
+    return encode_yaml(stated(document))

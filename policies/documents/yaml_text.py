@@ -16,7 +16,7 @@ import yaml
 from policies.documents.blame import blame
 from policies.errors import DocumentError
 
-__all__ = ("decode_yaml", "parse_yaml")
+__all__ = ("decode_yaml", "encode_yaml", "parse_yaml")
 
 T = TypeVar("T")
 
@@ -59,6 +59,12 @@ def parse_yaml(text: str, *, source_name: str) -> tuple[yaml.Node, Any]:
         raise _error(source_name, _mark(text, 0), "nested too deeply") from None
 
 
+def encode_yaml(value: Any) -> str:  # noqa: ANN401 - any plain value
+    """Plain values as YAML text, mappings in their own order; `parse_yaml` reads them back as they were."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return text
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader, which also reads `1e-6` as a number, takes finite ones only, and says where one is wrong."""
 
@@ -73,9 +79,17 @@ class _Loader(yaml.SafeLoader):
         return value
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, which also quotes text that `_Loader` would read as a number, and indents lists."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - inherited
+        super().increase_indent(flow, indentless=False)
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    )
 
 
 def _load(text: str) -> tuple[yaml.Node, Any]:

@@ -1,0 +1,55 @@
+"""Putting documents into the store: only what is readable is saved, only what the lint lets through is published."""
+
+from __future__ import annotations
+
+from gateway.policyops.errors import RefusedError
+from gateway.policyops.store import PolicyStore
+from gateway.policyops.types import Version
+from policies.documents.compile import compile_document
+from policies.documents.findings import Finding, Known
+from policies.documents.lint import errors_among, lint
+from policies.documents.schema import decode_document
+
+__all__ = ("publish", "save_draft")
+
+
+def publish(
+    store: PolicyStore, text: str, *, known: Known, source_name: str, author: str, reason: str, now_s: float
+) -> tuple[Version, tuple[Finding, ...]]:
+    """Lint a document and put it in force; every process follows within about a second.
+
+    Args:
+        store: Where versions are kept.
+        text: The document.
+        known: The names and figures it is held against.
+        source_name: Names the text in messages.
+        author: Who publishes it.
+        reason: Why, for whoever reads the history.
+        now_s: Unix time.
+
+    Returns:
+        The version in force, and the warnings that do not forbid it.
+
+    Raises:
+        RefusedError: The lint found errors; nothing was changed.
+    """
+    findings = lint(text, known=known, source_name=source_name)
+    if errors := errors_among(findings):
+        raise RefusedError(errors, source_name=source_name)
+    name, hash_ = _names(text, source_name)
+    return store.publish(name=name, hash_=hash_, text=text, author=author, reason=reason, now_s=now_s), findings
+
+
+def save_draft(store: PolicyStore, text: str, *, source_name: str, author: str, reason: str, now_s: float) -> Version:
+    """Write a document down without putting it in force.
+
+    Raises:
+        DocumentError: It cannot be read.
+    """
+    name, hash_ = _names(text, source_name)
+    return store.save(name=name, hash_=hash_, text=text, author=author, reason=reason, now_s=now_s)
+
+
+def _names(text: str, source_name: str) -> tuple[str, str]:
+    document = decode_document(text, source_name=source_name)
+    return document.name, compile_document(document).hash
