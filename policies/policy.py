@@ -38,6 +38,7 @@ class Exploration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How much is tried that is not thought best, always among the feasible candidates only."""
 
     method: ExplorationMethod = ExplorationMethod.EPSILON_SOFTMAX
+    """`epsilon_softmax` follows the utilities, `thompson` how uncertain they are."""
     epsilon: Ratio = 0.05
     """Share spread evenly over the feasible warm candidates: epsilon / n is the floor of each one's propensity."""
     temperature: NonNegative = 0.0
@@ -50,14 +51,21 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """When a rule applies: every stated condition holds. A list holds when any of its entries does."""
 
     tenant: tuple[str, ...] | None = None
+    """Any of these tenants."""
     tags: dict[str, tuple[str, ...]] = {}
+    """The request has every tag named here, with any of the values listed for it."""
     hint: tuple[str, ...] | None = None
+    """Any of these hints (`speed`, `cost`, `accuracy`, `balanced`), given by name."""
     service_tier: tuple[str, ...] | None = None
+    """Any of `auto`, `default`, `flex`, `priority`; a request that asks for none is `default`."""
     language: tuple[str, ...] | None = None
+    """Any of these guessed languages, as ISO 639-1 codes; `und` where it cannot be told."""
     needs: tuple[str, ...] | None = None
-    """Capabilities, such as `tools`."""
+    """Any of these capabilities is required: `tools`, `json_schema`, `logprobs`."""
     min_prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
+    """The prompt has at least so many tokens, as estimated."""
     max_prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
+    """The prompt has at most so many tokens, as estimated."""
 
 
 class Then(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +74,7 @@ class Then(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     include: tuple[str, ...] | None = None
     """Only these variants may answer."""
     exclude: tuple[str, ...] = ()
+    """These variants may not answer."""
     prefer: dict[str, Annotated[float, Meta(ge=-1, le=1)]] = {}
     """Added to the utility of a variant."""
     limits: Limits = Limits()
@@ -77,30 +86,38 @@ class Then(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cascade: bool = False
     """Allows to start with a cheaper variant and to escalate."""
     hedge: bool = False
+    """Allows to send a duplicate of a slow request to another variant."""
     semantic_cache: bool = False
+    """Allows to answer from the cache by likeness of meaning."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule; of several the first that matches applies, alone."""
 
     name: str
+    """Names the rule in explanations; distinct within a document."""
     match: Match = Match()
+    """Which requests it takes; without conditions it takes all."""
     then: Then = Then()
+    """What it does with them."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a tenant may spend, smoothed over the period."""
 
     usd: Positive
-    """Per period, or per request where `period_s` is None."""
+    """US dollars per period, or per request where there is no period."""
     period_s: Positive | None = None
+    """Seconds over which the spend is smoothed."""
 
 
 class Cascade(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Start cheap, escalate when the first answer is not confident enough. Only where a rule allows it."""
 
     first: str
+    """The variant that is asked first."""
     then: str
+    """The variant that is asked when the first answer will not do."""
     threshold: Ratio | None = None
     """Confidence (`exp` of the mean token log-probability) below which is escalated; None takes the learned one."""
     checks: bool = True
@@ -111,17 +128,22 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A duplicate sent after a delay, under a rate cap; kept for the caller of variants."""
 
     after_quantile: Ratio = 0.95
+    """Quantile of the predicted latency after which the duplicate is sent."""
     max_share: Ratio = 0.05
+    """Of all requests, at most, that are sent twice."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A variant on trial: it inherits its parent's estimate and is tried a bounded number of times."""
 
     variant: str
+    """The one on trial."""
     parent: str | None = None
+    """The variant whose estimates it starts from."""
     share: Ratio = 0.05
     """Of the requests for which it is feasible, until it has had `requests`."""
     requests: Count = 200
+    """After so many the trial is over and its own estimates decide."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

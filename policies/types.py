@@ -86,9 +86,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Hard limits; a candidate predicted to break one is excluded. None means no limit."""
 
     ttft_s: Annotated[float, Meta(gt=0)] | None = None
+    """Seconds to the first token, at most."""
     latency_s: Annotated[float, Meta(gt=0)] | None = None
+    """Seconds to the last token, at most."""
     max_cost_usd: Annotated[float, Meta(gt=0)] | None = None
+    """US dollars for the request, at most."""
     min_quality: Ratio | None = None
+    """Predicted quality of the answer, at least."""
 
     def tightened(self, other: Limits) -> Limits:
         """The stricter of both in every field: a request may tighten, never loosen."""

@@ -12,6 +12,7 @@ from gateway.cli.config import config
 from gateway.cli.context import CliContext
 from gateway.cli.decisions import decisions
 from gateway.cli.init import init
+from gateway.cli.policy import policy
 from gateway.cli.serve import serve
 from gateway.cli.variants import variants
 
@@ -40,5 +41,5 @@ def main(context: click.Context, config_file: Path | None, var: Path) -> None:
     context.obj = CliContext(config_file=config_file, var=var)
 
 
-for command in (serve, init, chat, config, variants, decisions):
+for command in (serve, init, chat, config, variants, policy, decisions):
     main.add_command(command)

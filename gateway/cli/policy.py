@@ -1,0 +1,186 @@
+"""`trilemma policy`: check policy documents, put them in force, go back, and see what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway.cli.context import CliContext, failures, print_json
+from gateway.cli.policy_views import (
+    diffed,
+    found_text,
+    known_to,
+    opened_store,
+    print_findings,
+    print_versions,
+    read_text,
+    shown,
+)
+from gateway.cli.schema import described_schema
+from gateway.clock import SYSTEM_CLOCK
+from gateway.policyops.errors import PolicyOpsError, RefusedError
+from gateway.policyops.publish import publish as publish_text
+from policies.documents.lint import errors_among
+from policies.documents.lint import lint as lint_text
+from policies.documents.schema import PolicyDocument
+from policies.errors import DocumentError
+
+__all__ = ("policy",)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+
+
+def _who_and_why(command: Command) -> Command:
+    """The options of everything that changes what is in force."""
+    author = click.option("--author", default=_user, show_default="you", help="Who is doing it, for the history.")
+    reason = click.option("--reason", required=True, help="Why, for whoever reads the history.")
+    return author(reason(command))
+
+
+def _user() -> str:
+    """The name of whoever runs the command; containers may have none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+@click.group()
+def policy() -> None:
+    """Check, publish, compare and roll back routing policies."""
+
+
+@policy.command()
+@_file
+@_json
+@click.pass_obj
+def lint(context: CliContext, file: Path, *, as_json: bool) -> None:
+    """Check a document; exit code 1 when it has errors, each with its line."""
+    findings = lint_text(read_text(file), known=known_to(context), source_name=str(file))
+    errors = errors_among(findings)
+    if as_json:
+        print_json({"file": str(file), "ok": not errors, "findings": findings})
+    else:
+        print_findings(findings, source_name=str(file))
+        if not findings:
+            click.echo(f"{file}: ok")
+    if errors:
+        raise SystemExit(1)
+
+
+@policy.command()
+@_file
+@_who_and_why
+@_json
+@click.pass_obj
+def publish(context: CliContext, file: Path, *, author: str, reason: str, as_json: bool) -> None:
+    """Put a document in force, without a restart; exit code 1 and no change when the lint finds errors."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    name, text, known = str(file), read_text(file), known_to(context)
+    try:
+        with failures(SQLAlchemyError), opened_store(context) as store:
+            version, findings = publish_text(
+                store,
+                text,
+                known=known,
+                source_name=name,
+                author=author,
+                reason=reason,
+                now_s=SYSTEM_CLOCK.wall_s(),
+            )
+    except RefusedError as error:
+        if as_json:
+            print_json({"version": None, "findings": error.findings})
+        else:
+            print_findings(error.findings, source_name=name)
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        print_json({"version": version, "findings": findings})
+        return
+    print_findings(findings, source_name=name)
+    click.echo(f"{version.name} is in force as version {version.version} ({version.hash})")
+
+
+@policy.command()
+@click.argument("version", type=int, required=False)
+@_who_and_why
+@_json
+@click.pass_obj
+def rollback(context: CliContext, version: int | None, *, author: str, reason: str, as_json: bool) -> None:
+    """Put an earlier version in force again: VERSION, or the one before the present one."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with failures(SQLAlchemyError, PolicyOpsError, DocumentError), opened_store(context) as store:
+        found = store.rollback(version, author=author, reason=reason, now_s=SYSTEM_CLOCK.wall_s())
+    if as_json:
+        print_json({"version": found})
+    else:
+        click.echo(f"{found.name} is in force again as version {found.version} ({found.hash})")
+
+
+@policy.command("list")
+@_json
+@click.pass_obj
+def list_(context: CliContext, *, as_json: bool) -> None:
+    """Show every version, and which was put in force when, by whom and why."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with failures(SQLAlchemyError), opened_store(context) as store:
+        versions, history = store.versions(), store.history()
+    if as_json:
+        print_json({"versions": versions, "activations": history})
+    elif versions:
+        print_versions(versions, history)
+    else:
+        click.echo("nothing is published: the configuration's policy is in force")
+
+
+@policy.command()
+@click.argument("version", type=int, required=False)
+@_json
+@click.pass_obj
+def show(context: CliContext, version: int | None, *, as_json: bool) -> None:
+    """Print a version, or the policy in force; its first lines say where it comes from."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with failures(SQLAlchemyError, PolicyOpsError), opened_store(context) as store:
+        found = store.active() if version is None else store.find(version)
+    if as_json:
+        print_json({"version": found, "text": found.text if found else shown(context, None)})
+    else:
+        click.echo(shown(context, found), nl=False)
+
+
+@policy.command()
+@click.argument("before")
+@click.argument("after")
+@_json
+@click.pass_obj
+def diff(context: CliContext, before: str, after: str, *, as_json: bool) -> None:
+    """Say what changes from BEFORE to AFTER, each a file or a version's number: in meaning, then as text."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with failures(SQLAlchemyError, PolicyOpsError, DocumentError):
+        texts = [found_text(context, name) for name in (before, after)]
+        changes, lines = diffed(*texts, before_name=before, after_name=after)
+    if as_json:
+        print_json({"changes": changes, "text": lines})
+        return
+    click.echo("\n".join(map(str, changes)) or "nothing changes in meaning")
+    if lines:
+        click.echo(f"\n{lines}")
+
+
+@policy.command()
+def schema() -> None:
+    """Print the JSON schema of policy documents, every field described; editors can complete by it."""
+    print_json(described_schema(PolicyDocument))

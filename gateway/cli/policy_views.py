@@ -1,0 +1,122 @@
+"""Reading and showing policy documents for `trilemma policy`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.context import CliContext
+from gateway.policyops.types import Activation, Version
+from policies.documents.diff import Change, changes, unified
+from policies.documents.findings import Finding, Known
+from policies.documents.stored import decode_stored
+
+if TYPE_CHECKING:
+    from gateway.policyops.store import PolicyStore
+
+__all__ = (
+    "diffed",
+    "found_text",
+    "known_to",
+    "opened_store",
+    "print_findings",
+    "print_versions",
+    "read_text",
+    "shown",
+)
+
+
+@contextmanager
+def opened_store(context: CliContext) -> Iterator[PolicyStore]:
+    """The versions of this installation, its database brought up to date."""
+    from gateway.decisions.migrate import upgrade
+    from gateway.decisions.schema import open_engine
+    from gateway.policyops.store import PolicyStore
+
+    engine = open_engine(context.paths.database_url(context.settings()))
+    try:
+        upgrade(engine)
+        yield PolicyStore(engine)
+    finally:
+        engine.dispose()
+
+
+def known_to(context: CliContext) -> Known:
+    """What documents are held against here."""
+    from gateway.policyops.known import known_here
+
+    return known_here(context.settings(), context.paths)
+
+
+def read_text(file: Path) -> str:
+    """A document's text."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: the text is not UTF-8") from None
+    except OSError as error:
+        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+
+
+def found_text(context: CliContext, name: str) -> str:
+    """The text of a file, or of a version by its number; a file of that name comes first."""
+    if (file := Path(name)).is_file():
+        return read_text(file)
+    if not name.isdecimal():
+        raise click.UsageError(f"there is no file `{name}`, and a version is a number")
+    with opened_store(context) as store:
+        return store.find(int(name)).text
+
+
+def diffed(before: str, after: str, *, before_name: str, after_name: str) -> tuple[tuple[Change, ...], str]:
+    """What changes in meaning, and as text."""
+    documents = [decode_stored(t, source_name=n) for t, n in ((before, before_name), (after, after_name))]
+    return changes(*documents), unified(before, after, before_name=before_name, after_name=after_name)
+
+
+def shown(context: CliContext, version: Version | None) -> str:
+    """A version's text under its origin; the configuration's policy as a document where nothing is published."""
+    if version is None:
+        from gateway.routing.policy import policy_from
+        from policies.documents.compile import document_of
+        from policies.documents.schema import encode_document
+
+        policy = policy_from(context.settings())
+        document = document_of(policy, name="configured", description="The configuration's policy.")
+        return f"# Nothing is published: the configuration's policy ({policy.hash}).\n{encode_document(document)}"
+    where = f"version {version.version}, {version.state}, {version.hash}"
+    return f"# {where}, by {version.author} at {_when(version.created_at_s)}\n{version.text}"
+
+
+def print_findings(findings: Sequence[Finding], *, source_name: str) -> None:
+    """One line each, as compilers write them, so that editors lead to the place."""
+    for finding in findings:
+        place = f"{source_name}:{finding.line}:{finding.column}"
+        click.echo(f"{place}: {finding.severity}: {finding.message} [{finding.code}]")
+
+
+def print_versions(versions: Sequence[Version], history: Sequence[Activation]) -> None:
+    """The versions as a table, latest first, then what was done to them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    table = Table("version", "state", "name", "hash", "written", "by", "reason", box=None, pad_edge=False)
+    for v in reversed(versions):
+        table.add_row(str(v.version), v.state, v.name, v.hash, _when(v.created_at_s), v.author, v.reason)
+    console.print(table)
+    console.print()
+    table = Table("in force from", "version", "by way of", "by", "reason", box=None, pad_edge=False)
+    for a in reversed(history):
+        table.add_row(_when(a.created_at_s), str(a.version), a.action, a.author, a.reason)
+    console.print(table)
+
+
+def _when(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

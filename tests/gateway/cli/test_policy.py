@@ -1,0 +1,154 @@
+"""A policy is checked, published, compared and rolled back from the command line; exit code 1 means no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.routing.policy import policy_from
+from gateway.settings import load_settings
+from policies.documents.compile import compile_document
+from policies.documents.schema import decode_document
+from tests.policy_documents import a_document
+
+BAD = "schema_version: 1\nname: bad\nfallback: [quantised]\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["policy", *arguments], prog_name="trilemma")
+
+
+def publish(file: str, text: str | None = None, *options: str) -> Result:
+    if text is not None:
+        Path(file).write_text(text)
+    return run("publish", file, "--reason", f"for {file}", "--author", "ada", *options)
+
+
+def test_a_sound_document_is_ok() -> None:
+    Path("p.yaml").write_text(a_document())
+    result = run("lint", "p.yaml")
+    assert (result.exit_code, result.output) == (0, "p.yaml: ok\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (BAD, "bad.yaml:3:12: error: unknown variant `quantised`; did you mean `quantized`? [unknown-variant]"),
+        (
+            "schema_version: 1\nname: x\nrulez: []\n",
+            "bad.yaml:3:1: error: unknown key `rulez`; did you mean `rules`?",
+        ),
+    ],
+)
+def test_errors_are_told_with_their_line_and_exit_code_1(text: str, line: str) -> None:
+    Path("bad.yaml").write_text(text)
+    result = run("lint", "bad.yaml")
+    assert result.exit_code == 1
+    assert line in result.output
+    told = json.loads(run("lint", "bad.yaml", "--json").stdout)
+    assert (told["ok"], told["findings"][0]["line"]) == (False, 3)
+
+
+def test_warnings_alone_are_exit_code_0_and_do_not_hinder_publishing() -> None:
+    text = a_document() + "hedge: {max_share: 0.01}\n"
+    assert publish("p.yaml", text).exit_code == 0
+    result = run("lint", "p.yaml")
+    assert result.exit_code == 0
+    assert "warning: no rule allows hedging" in result.output
+
+
+def test_a_document_with_errors_is_not_published() -> None:
+    result = publish("bad.yaml", BAD)
+    assert result.exit_code == 1
+    assert "[unknown-variant]" in result.output
+    assert "Error: bad.yaml is not published: 1 error(s)" in result.output
+    assert json.loads(run("list", "--json").stdout) == {"versions": [], "activations": []}
+    assert json.loads(publish("bad.yaml", BAD, "--json").stdout)["version"] is None
+
+
+def test_publishing_needs_a_reason() -> None:
+    Path("p.yaml").write_text(a_document())
+    assert run("publish", "p.yaml").exit_code == 2
+
+
+def test_versions_are_listed_with_who_when_and_why() -> None:
+    first = publish("one.yaml", a_document(epsilon=0.1))
+    assert first.output.startswith("p is in force as version 1 (")
+    publish("two.yaml", a_document(epsilon=0.2))
+    told = json.loads(run("list", "--json").stdout)
+    assert [(v["version"], v["state"], v["reason"]) for v in told["versions"]] == [
+        (1, "retired", "for one.yaml"),
+        (2, "published", "for two.yaml"),
+    ]
+    assert [(a["version"], a["action"], a["author"]) for a in told["activations"]] == [
+        (1, "publish", "ada"),
+        (2, "publish", "ada"),
+    ]
+    table = run("list").output
+    assert "for two.yaml" in table
+    assert table.index("published") < table.index("retired")
+
+
+def test_rolling_back_puts_the_version_before_in_force() -> None:
+    publish("one.yaml", a_document(epsilon=0.1))
+    publish("two.yaml", a_document(epsilon=0.2))
+    result = run("rollback", "--reason", "worse", "--author", "bob", "--json")
+    assert json.loads(result.stdout)["version"]["version"] == 1
+    assert "epsilon: 0.1" in run("show").output
+    result = run("rollback", "--reason", "worse")
+    assert result.exit_code == 1
+    assert "nothing to go back to" in result.output
+    assert run("rollback", "2", "--reason", "not worse").exit_code == 0
+
+
+def test_a_shown_version_can_be_published_again() -> None:
+    publish("one.yaml", a_document(epsilon=0.1))
+    shown = run("show", "1").output
+    assert shown.startswith("# version 1, published, ")
+    assert publish("again.yaml", shown).exit_code == 0
+    hashes = {version["hash"] for version in json.loads(run("list", "--json").stdout)["versions"]}
+    assert len(hashes) == 1
+    assert run("show", "9").exit_code == 1
+
+
+def test_before_anything_is_published_the_configured_policy_is_shown_as_a_document() -> None:
+    shown = run("show").output
+    assert shown.startswith("# Nothing is published")
+    document = decode_document(shown, source_name="shown")
+    assert compile_document(document) == policy_from(load_settings())
+    Path("p.yaml").write_text(shown)
+    assert run("lint", "p.yaml").exit_code == 0
+    assert "nothing is published" in run("list").output
+
+
+def test_files_and_versions_are_compared_in_meaning_and_as_text() -> None:
+    publish("one.yaml", a_document(epsilon=0.1))
+    Path("two.yaml").write_text(f"# calmer\n{a_document(epsilon=0.05)}")
+    lines = run("diff", "1", "two.yaml").output.splitlines()
+    assert lines[0] == "exploration.epsilon: 0.1 -> 0.05"
+    assert {"--- 1", "+++ two.yaml", "+# calmer"} <= set(lines)
+    told = json.loads(run("diff", "1", "two.yaml", "--json").stdout)
+    assert [change["path"] for change in told["changes"]] == ["exploration.epsilon"]
+    assert run("diff", "1", "one.yaml").output == "nothing changes in meaning\n"
+    assert run("diff", "1", "two").exit_code == 2
+    assert run("diff", "1", "7").exit_code == 1
+
+
+def test_every_field_is_described_in_the_schema() -> None:
+    definitions = json.loads(run("schema").stdout)["$defs"]
+    bare = [
+        f"{struct}.{name}"
+        for struct, definition in definitions.items()
+        for name, field in definition.get("properties", {}).items()
+        if "description" not in field
+    ]
+    assert bare == []
