@@ -1,0 +1,132 @@
+"""How sure an estimate is: three intervals, from fast to guaranteed.
+
+- `normal`: the estimate and its influence function; right for many rows and bounded weights.
+- `bootstrap`: studentised (Hall, 1988): resamples `(v* - v) / se*` instead of assuming it normal, which follows the
+  skew that a few large weights give.
+- `empirical_bernstein`: holds for any number of rows and any distribution in a known range (Maurer and Pontil, 2009,
+  theorem 4), and so is much wider.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.evaluation.estimators import ValueEstimate
+
+__all__ = ("Interval", "bootstrap", "empirical_bernstein", "normal")
+
+F64 = NDArray[np.float64]
+
+CELLS_PER_CHUNK = 2_000_000
+"""Rows times resamples held at once: 16 MB."""
+
+_SUMS = 5
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """Two bounds; infinite where nothing can be said."""
+
+    low: float
+    high: float
+
+    def covers(self, value: float) -> bool:
+        """Whether a value lies between the bounds."""
+        return self.low <= value <= self.high
+
+
+def normal(estimate: ValueEstimate, *, confidence: float = 0.95) -> Interval:
+    """Value plus and minus the normal quantile times the standard error."""
+    margin = NormalDist().inv_cdf((1.0 + confidence) / 2.0) * estimate.standard_error
+    return Interval(low=estimate.value - margin, high=estimate.value + margin)
+
+
+def bootstrap(
+    estimates: Sequence[ValueEstimate], *, rng: np.random.Generator, confidence: float = 0.95, resamples: int = 1000
+) -> list[Interval]:
+    """Studentised bootstrap of estimates over the same rows, which share their resamples.
+
+    Args:
+        estimates: Estimates of the same n rows.
+        rng: Source of the resamples.
+        confidence: Probability that an interval covers the truth, in (0, 1).
+        resamples: How many; 1,000 hold the tails of a 95 % interval steady.
+    """
+    moments = np.concatenate([_moments(estimate) for estimate in estimates], axis=1)
+    rows = len(moments)
+    size = max(1, CELLS_PER_CHUNK // rows)
+    pivots = [_pivots(_counts(rng, rows, min(size, resamples - done)), moments) for done in range(0, resamples, size)]
+    tails = [(1.0 + confidence) / 2.0, (1.0 - confidence) / 2.0]
+    return [
+        _turned(estimate, pivot[np.isfinite(pivot)], tails)
+        for estimate, pivot in zip(estimates, np.concatenate(pivots, axis=1), strict=True)
+    ]
+
+
+def empirical_bernstein(estimate: ValueEstimate, *, low: float, high: float, confidence: float = 0.95) -> Interval:
+    """An interval that covers the mean of the terms with at least this probability, however few the rows.
+
+    Args:
+        estimate: A mean: IPS or DR. The bound is about the mean of its terms, so it says nothing of a model's bias.
+        low: Least value that a term can take, known beforehand.
+        high: Largest value that a term can take.
+        confidence: Probability of covering, both sides together.
+
+    Raises:
+        ValueError: The estimate is a ratio, or a term lies outside the range.
+    """
+    terms = estimate.numerators
+    if not (estimate.denominators == 1.0).all():
+        raise ValueError("the bound holds for means only")
+    # Bounds come from the same products as the terms, in another order.
+    slack = 1e-9 * max(1.0, abs(low), abs(high))
+    if not (low - slack <= terms.min() and terms.max() <= high + slack):
+        raise ValueError("a term lies outside its range")
+    if len(terms) < 2:
+        return Interval(low=low, high=high)
+    log = math.log(4.0 / (1.0 - confidence))
+    margin = math.sqrt(2.0 * float(terms.var(ddof=1)) * log / len(terms))
+    margin += 7.0 * (high - low) * log / (3.0 * (len(terms) - 1))
+    return Interval(low=max(low, estimate.value - margin), high=min(high, estimate.value + margin))
+
+
+def _moments(estimate: ValueEstimate) -> F64:
+    """Sums of these give the shift of the value and its standard error in any resample; shape (n, _SUMS).
+
+    The numerators are taken less the estimate's share, so that squares are of what varies and nothing cancels.
+    """
+    y = estimate.denominators
+    x = estimate.numerators - estimate.value * y
+    return np.stack([x, y, x * x, x * y, y * y], axis=1)
+
+
+def _counts(rng: np.random.Generator, rows: int, resamples: int) -> F64:
+    """How often each row is in each resample; shape (resamples, n)."""
+    drawn = rng.integers(rows, size=(resamples, rows)) + rows * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=rows * resamples).reshape(resamples, rows).astype(np.float64)
+
+
+def _pivots(counts: F64, moments: F64) -> F64:
+    """(v* - v) / se* of every estimate in every resample, not finite where se* is 0; shape (m, resamples)."""
+    x, y, xx, xy, yy = (counts @ moments).T.reshape(-1, _SUMS, len(counts)).swapaxes(0, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = x / y
+        squares = xx - 2.0 * shift * xy + shift**2 * yy
+        found: F64 = x / np.sqrt(np.maximum(squares, 0.0))
+    return found
+
+
+def _turned(estimate: ValueEstimate, pivots: F64, tails: list[float]) -> Interval:
+    """The upper quantile of the pivot makes the lower bound."""
+    error = estimate.standard_error
+    if error == 0.0:
+        return Interval(low=estimate.value, high=estimate.value)
+    if len(pivots) == 0 or math.isinf(error):
+        return Interval(low=-math.inf, high=math.inf)
+    upper, lower = np.quantile(pivots, tails)
+    return Interval(low=estimate.value - float(upper) * error, high=estimate.value - float(lower) * error)
