@@ -1,8 +1,9 @@
 """How long an answer gets: a regression on the logarithm of its tokens, and the spread around it.
 
-log T = mu(x, variant) + r. The text and the level speak for all variants together, surface and groups for each. The
-spread r is no normal distribution but the quantiles of what was seen, so that the mean of `min(T, limit)` is their
-mean after the limit (the smearing estimate of Duan, 1983, cut where the answer is).
+log T = mu(x, variant) + r, with mu linear in surface and groups. (On answers to GSM8K the n-grams of the text added
+0.01 to an R2 of 0.2, at a third of the whole estimate's time: left out.) The spread r is no normal distribution but
+the quantiles of what was seen, so that the mean of `min(T, limit)` is their mean after the limit (the smearing
+estimate of Duan, 1983, cut where the answer is).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.estimators.artifact import Artifact, checked
-from policies.estimators.linear import GROUP_SCALE, inputs
-from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
+from policies.estimators.linear import GROUP_SCALE, standardised
+from policies.features.layout import GROUP_BUCKETS, SURFACE
 from policies.features.types import Features
 
 __all__ = ("KIND", "LOG_RANGE", "QUANTILES", "LengthModel", "Lengths", "lengths")
@@ -45,9 +46,6 @@ class LengthModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The arrays of one fit; k variants."""
 
     names: tuple[str, ...]
-    idf: F32
-    text: F32
-    """Shape (GRAM_BUCKETS,), both."""
     surface_mean: F32
     surface_sd: F32
     """Shape (len(SURFACE),), both."""
@@ -75,8 +73,6 @@ class LengthModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         log = {"low": -LOG_RANGE, "high": LOG_RANGE}
         return cls(
             names=artifact.variants,
-            idf=checked(artifact, "idf", shape=(GRAM_BUCKETS,), low=0.0, high=100.0),
-            text=checked(artifact, "text", shape=(GRAM_BUCKETS,)),
             surface_mean=checked(artifact, "surface_mean", shape=(s,)),
             surface_sd=checked(artifact, "surface_sd", shape=(s,), low=1e-6),
             surface=checked(artifact, "surface", shape=(s, k)),
@@ -89,10 +85,10 @@ class LengthModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def log_tokens(self, features: Features) -> F32:
         """The regression's value for one request and every variant; shape (k,)."""
-        x = inputs(features, idf=self.idf, surface_mean=self.surface_mean, surface_sd=self.surface_sd)
-        shared = x.text @ self.text[x.grams]
-        own: F32 = x.surface @ self.surface + GROUP_SCALE * self.groups[x.groups].sum(axis=0)
-        return self.bias + shared + own
+        surface = standardised(features.surface, mean=self.surface_mean, sd=self.surface_sd)
+        groups = self.groups[features.groups].sum(axis=0)
+        mu: F32 = self.bias + surface @ self.surface + GROUP_SCALE * groups
+        return mu
 
     def predict(self, features: Features, *, variants: Sequence[int], limit_tokens: F64) -> Lengths:
         """How long the answers of some variants get.
@@ -115,7 +111,7 @@ def lengths(mu: F32, *, spread: F32, high: F32, limit_tokens: F64) -> Lengths:
     ended = np.minimum(np.maximum(tokens, 1.0), limit_tokens[:, None])
     middle = QUANTILES // 2
     return Lengths(
-        mean=ended[:, :-1].mean(axis=1),
-        median=ended[:, middle - 1 : middle + 1].mean(axis=1),
+        mean=ended[:, :-1].sum(axis=1) / QUANTILES,
+        median=ended[:, middle - 1 : middle + 1].sum(axis=1) / 2.0,
         high=ended[:, -1],
     )

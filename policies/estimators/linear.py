@@ -14,7 +14,7 @@ from policies.estimators.artifact import Artifact, checked
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
 from policies.features.types import Features
 
-__all__ = ("GROUP_SCALE", "SURFACE_CLIP", "SURFACE_SCALE", "Heads", "Inputs", "inputs")
+__all__ = ("GROUP_SCALE", "SURFACE_CLIP", "SURFACE_SCALE", "Heads", "Inputs", "inputs", "standardised")
 
 F32 = NDArray[np.float32]
 
@@ -80,16 +80,23 @@ class Heads(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def scores(self, x: Inputs) -> F32:
         """One score per head; shape (k,)."""
         total = self.bias + x.surface @ self.surface + GROUP_SCALE * self.groups[x.groups].sum(axis=0)
-        return total + x.text @ self.text[x.grams]
+        scores: F32 = total + x.text @ self.text[x.grams]
+        return scores
 
 
 def inputs(features: Features, *, idf: F32, surface_mean: F32, surface_sd: F32) -> Inputs:
     """Weigh the features of one request."""
-    text = (1.0 + np.log(features.counts)) * idf[features.grams]
-    length = float(np.sqrt(text @ text))
+    text: F32 = (np.float32(1.0) + np.log(features.counts)) * idf[features.grams]
+    length = np.sqrt(text @ text)
     return Inputs(
         grams=features.grams,
-        text=text / np.float32(length) if length > 0.0 else text,
-        surface=SURFACE_SCALE * np.clip((features.surface - surface_mean) / surface_sd, -SURFACE_CLIP, SURFACE_CLIP),
+        text=text / length if length > 0.0 else text,
+        surface=standardised(features.surface, mean=surface_mean, sd=surface_sd),
         groups=features.groups,
     )
+
+
+def standardised(surface: F32, *, mean: F32, sd: F32) -> F32:
+    """Surface features as the heads read them; shape (..., len(SURFACE))."""
+    z: F32 = SURFACE_SCALE * np.clip((surface - mean) / sd, -SURFACE_CLIP, SURFACE_CLIP)
+    return z

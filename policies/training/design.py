@@ -9,11 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from policies.estimators.linear import GROUP_SCALE, SURFACE_CLIP, SURFACE_SCALE, Heads
+from policies.estimators.linear import GROUP_SCALE, Heads, standardised
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
 from policies.features.types import Features
 
-__all__ = ("Design", "Scaling", "heads_of")
+__all__ = ("Design", "Scaling", "heads_of", "named_columns", "surface_scale")
 
 _LEAST_SD = 1e-3
 _COLUMNS = GRAM_BUCKETS + len(SURFACE) + GROUP_BUCKETS
@@ -32,14 +32,18 @@ class Scaling:
     def of(cls, features: Sequence[Features]) -> Scaling:
         """Learn it; of no features at all it is neutral."""
         df = np.bincount(_joined([f.grams for f in features]), minlength=GRAM_BUCKETS)
-        surface = np.array([f.surface for f in features], np.float32).reshape(len(features), len(SURFACE))
+        mean, sd = surface_scale(features)
         return cls(
-            idf=(np.log((1 + len(features)) / (1 + df)) + 1).astype(np.float32),
-            surface_mean=surface.mean(axis=0) if len(features) else np.zeros(len(SURFACE), np.float32),
-            surface_sd=np.maximum(surface.std(axis=0), _LEAST_SD)
-            if len(features)
-            else np.ones(len(SURFACE), np.float32),
+            idf=(np.log((1 + len(features)) / (1 + df)) + 1).astype(np.float32), surface_mean=mean, surface_sd=sd
         )
+
+
+def surface_scale(features: Sequence[Features]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each surface feature; 0 and 1 of no features at all."""
+    if not features:
+        return np.zeros(len(SURFACE), np.float32), np.ones(len(SURFACE), np.float32)
+    surface = np.array([f.surface for f in features], np.float32)
+    return surface.mean(axis=0), np.maximum(surface.std(axis=0), _LEAST_SD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,19 @@ class Design:
     @classmethod
     def of(cls, features: Sequence[Features], scaling: Scaling) -> Design:
         """Weigh and stack the features."""
-        surface = np.array([f.surface for f in features], np.float32).reshape(len(features), len(SURFACE))
-        z = np.clip((surface - scaling.surface_mean) / scaling.surface_sd, -SURFACE_CLIP, SURFACE_CLIP)
-        groups = _csr([f.groups for f in features], None, width=GROUP_BUCKETS) * GROUP_SCALE
-        stacked = sp.hstack([_text(features, scaling), sp.csr_matrix(SURFACE_SCALE * z), groups], format="csr")
+        named = named_columns(features, surface_mean=scaling.surface_mean, surface_sd=scaling.surface_sd)
+        stacked = sp.hstack([_text(features, scaling), named], format="csr")
         return cls(matrix=stacked.astype(np.float32), scaling=scaling)
+
+
+def named_columns(
+    features: Sequence[Features], *, surface_mean: NDArray[np.float32], surface_sd: NDArray[np.float32]
+) -> sp.csr_matrix:
+    """Surface and groups alone, without the text; shape (n_requests, len(SURFACE) + GROUP_BUCKETS)."""
+    surface = np.array([f.surface for f in features], np.float32).reshape(len(features), len(SURFACE))
+    z = standardised(surface, mean=surface_mean, sd=surface_sd)
+    groups = _csr([f.groups for f in features], None, width=GROUP_BUCKETS) * GROUP_SCALE
+    return sp.hstack([sp.csr_matrix(z), groups], format="csr")
 
 
 def heads_of(coefficients: NDArray[np.float64], bias: NDArray[np.float64], scaling: Scaling) -> Heads:

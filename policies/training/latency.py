@@ -32,12 +32,12 @@ HALFWAY_ROWS = 50
 
 
 def latency_parts(data: Dataset, candidates: Mapping[str, Candidate]) -> F64:
-    """The parts of every row's times, by the variant's load then and its profile now; shape (n, 6)."""
+    """The parts of every row's times, by the variant's load then and its profile now; shape (6, n)."""
     found = [
         parts(candidate_then(sample, candidates[sample.variant]), prompt_tokens=sample.prompt_tokens)
         for sample in data.samples
     ]
-    return np.array(found, np.float64).reshape(len(data), 6)
+    return np.array(found, np.float64).reshape(len(data), 6).T
 
 
 def fit(train: Dataset, *, candidates: Mapping[str, Candidate], high: float = 0.95) -> Artifact:
@@ -56,7 +56,7 @@ def fit(train: Dataset, *, candidates: Mapping[str, Candidate], high: float = 0.
         ("tpot", tpot_terms(table, train.prompt_tokens), train.tpot_s, CARD_TPOT),
     ):
         known = np.isfinite(seen)
-        x, y, variant = terms[known], seen[known], train.variant[known]
+        x, y, variant = terms.T[known], seen[known], train.variant[known]
         arrays[name] = np.stack([_by_variant(x, y, variant, names, card, level=level) for level in (0.5, high)])
     return Artifact(
         kind=KIND,
@@ -93,10 +93,10 @@ def _conformal(ratio: F64, *, level: float) -> float:
 def _by_variant(
     x: F64, y: F64, variant: NDArray[np.str_], names: tuple[str, ...], card: tuple[float, ...], *, level: float
 ) -> F64:
-    """Weights of each variant; shape (k, n_terms)."""
+    """Weights of each variant; shape (n_terms, k)."""
     together = _shrunken(x, y, np.array(card), card=card, level=level)
     rows = [_shrunken(x[variant == name], y[variant == name], together, card=card, level=level) for name in names]
-    return np.array(rows)
+    return np.array(rows).T
 
 
 def _shrunken(x: F64, y: F64, known: F64, *, card: tuple[float, ...], level: float) -> F64:

@@ -17,22 +17,23 @@ from sklearn.linear_model import Ridge
 
 from policies.estimators.artifact import Artifact
 from policies.estimators.length import KIND, LOG_RANGE, QUANTILES
-from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE, VERSION
+from policies.features.layout import GROUP_BUCKETS, SURFACE, VERSION
 from policies.training.dataset import Dataset
-from policies.training.design import Design, Scaling
+from policies.training.design import named_columns, surface_scale
 from policies.training.survival import censored_quantiles
 
-__all__ = ("fit",)
+__all__ = ("design_matrix", "fit")
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 PENALTY = 3.0
 ROUNDS = 4
 """Regressions where answers were cut; one is enough where none was."""
-MAX_ROWS = 30_000
-"""The newest so many are fitted on: the coefficients no longer move."""
 OWN_SPREAD_ROWS = 100
 """Rows from which on a variant has a spread of its own, and not that of all together."""
+_OWN = 0.4
+"""Scale of a variant's own columns: what one alone has shown is put down to all first."""
 _OFFSET = 3.0
 """Value of a variant's indicator: its level is hardly shrunken."""
 _NO_CAP = 1e6
@@ -46,20 +47,20 @@ def fit(train: Dataset, *, calibrate: Dataset, high: float = 0.95) -> Artifact:
         calibrate: Later rows, for the spread, all with features; where there are none, those of `train` serve.
         high: Level of the upper quantile.
     """
-    train = train.take(np.arange(len(train))[-MAX_ROWS:])
     names = tuple(np.unique(train.variant).tolist())
     calibrate = calibrate.take(np.isin(calibrate.variant, names))
-    scaling = Scaling.of(train.features)
-    weights, intercept = _regression(_matrix(train, names, scaling), np.log(_tokens(train)), cut=train.cut)
+    mean, sd = surface_scale(train.features)
+    weights, intercept = _regression(
+        design_matrix(train, names, mean=mean, sd=sd), np.log(_tokens(train)), cut=train.cut
+    )
     arrays = {
-        "idf": scaling.idf,
-        "surface_mean": scaling.surface_mean,
-        "surface_sd": scaling.surface_sd,
+        "surface_mean": mean,
+        "surface_sd": sd,
         **_heads(weights, intercept, k=len(names)),
         "cap_tokens": np.array([_cap(train.take(train.variant == name)) for name in names]),
     }
     held = calibrate if len(calibrate) else train
-    residuals = np.log(_tokens(held)) - (_matrix(held, names, scaling) @ weights + intercept)
+    residuals = np.log(_tokens(held)) - (design_matrix(held, names, mean=mean, sd=sd) @ weights + intercept)
     arrays["spread"], arrays["high"] = _spread(residuals, held, names, high=high)
     return Artifact(
         kind=KIND,
@@ -74,13 +75,13 @@ def _tokens(data: Dataset) -> F64:
     return np.maximum(data.completion_tokens, 1.0)
 
 
-def _matrix(data: Dataset, names: tuple[str, ...], scaling: Scaling) -> sp.csr_matrix:
-    """Columns: text, surface and groups of all variants; then for each variant its surface, groups and level.
+def design_matrix(data: Dataset, names: tuple[str, ...], *, mean: F32, sd: F32) -> sp.csr_matrix:
+    """Columns: surface and groups of all variants together; then for each variant the same and its level.
 
     A variant's own weights are deviations from those of all, and shrunken to them.
     """
-    shared = Design.of(data.features, scaling).matrix
-    own = sp.hstack([shared[:, GRAM_BUCKETS:], np.full((len(data), 1), _OFFSET, np.float32)], format="csr")
+    shared = named_columns(data.features, surface_mean=mean, surface_sd=sd)
+    own = sp.hstack([_OWN * shared, np.full((len(data), 1), _OFFSET, np.float32)], format="csr")
     masks = [sp.diags_array((data.variant == name).astype(np.float32)) for name in names]
     return sp.hstack([shared, *(mask @ own for mask in masks)], format="csr")
 
@@ -89,7 +90,7 @@ def _regression(matrix: sp.csr_matrix, target: F64, *, cut: NDArray[np.bool_]) -
     """Weights and intercept of `log T`, some targets being lower bounds."""
     expected, squared = target, None
     for _ in range(ROUNDS if cut.any() else 1):
-        model = Ridge(alpha=PENALTY, solver="lsqr").fit(matrix, expected)
+        model = Ridge(alpha=PENALTY, solver="lsqr", tol=1e-6).fit(matrix, expected)
         fitted = model.predict(matrix)
         variance = max(float(np.mean((target - fitted) ** 2 if squared is None else squared)), 1e-6)
         beyond = (target - fitted) / np.sqrt(variance)
@@ -101,11 +102,11 @@ def _regression(matrix: sp.csr_matrix, target: F64, *, cut: NDArray[np.bool_]) -
 
 
 def _heads(weights: F64, intercept: float, *, k: int) -> dict[str, F64]:
-    s, own = len(SURFACE), len(SURFACE) + GROUP_BUCKETS
-    text, shared, deviations = np.split(weights, [GRAM_BUCKETS, GRAM_BUCKETS + own])
-    by_variant = deviations.reshape(k, own + 1)
-    heads = (shared + by_variant[:, :own]).T
-    return {"text": text, "surface": heads[:s], "groups": heads[s:], "bias": intercept + _OFFSET * by_variant[:, own]}
+    s, columns = len(SURFACE), len(SURFACE) + GROUP_BUCKETS
+    shared, deviations = np.split(weights, [columns])
+    by_variant = deviations.reshape(k, columns + 1)
+    heads = (shared + _OWN * by_variant[:, :columns]).T
+    return {"surface": heads[:s], "groups": heads[s:], "bias": intercept + _OFFSET * by_variant[:, columns]}
 
 
 def _cap(rows: Dataset) -> float:
