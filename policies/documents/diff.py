@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from policies.documents.schema import PolicyDocument
+from policies.priorities import DEFAULT_PRIORITIES
 
 __all__ = ("Change", "changes", "unified")
 
@@ -51,8 +52,9 @@ def unified(before: str, after: str, *, before_name: str, after_name: str) -> st
 
 
 def _by_name(document: PolicyDocument) -> dict[str, Any]:
-    """As plain values, rules and trials by name, so that an inserted one does not shift all others."""
-    plain: dict[str, Any] = msgspec.to_builtins(document)
+    """As plain values, built-in priorities included, rules and trials by name: an inserted one shifts no others."""
+    priorities = DEFAULT_PRIORITIES | document.priorities
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(document, priorities=priorities))
     plain["rules"] = {rule.pop("name"): rule for rule in plain["rules"]}
     plain["trials"] = {trial.pop("variant"): trial for trial in plain["trials"]}
     return plain
