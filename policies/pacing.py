@@ -1,0 +1,170 @@
+"""Spends a tenant's budget evenly: the price of a dollar, found again and again for what is left.
+
+A request takes `argmax(utility - price * cost)`. The price is the multiplier of the budget constraint in the
+Lagrangian dual, re-solved on recent requests for the rate at which the rest may be spent (a primal-dual scheme; that
+solving again beats following the gradient is shown by Jasin and Kumar, 2012). On its own estimates the choice at a
+price is worth at least as much as any fixed mix of the same candidates that costs as much: no mix has a greater
+Lagrangian. That is the zero-router floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.policy import Budget
+
+__all__ = ("Pacer", "dual_price")
+
+F64 = NDArray[np.float64]
+
+WINDOW = 1000
+"""Recent requests on which the price is solved."""
+
+EVERY = 20
+"""Requests between two solutions."""
+
+HORIZON = 150.0
+"""Requests over which a surplus is spent, or a debt paid back."""
+
+BURST = 12.0
+"""Requests' worth of budget that may be spent ahead of time."""
+
+LEAST_RATE = 0.05
+"""The rate aimed at never falls below this share of the budget's."""
+
+RESERVE = 5.0
+"""Requests' worth of budget that is held back, so that the ceiling is seldom met."""
+
+MEMORY = 0.998
+"""Of what was planned and paid, per request."""
+
+SEED_REQUESTS = 200.0
+"""Requests that `what was planned is paid` is worth at first."""
+
+STEPS = 40
+
+
+class Pacer:
+    """One tenant's budget. Mutable, and pure: the clock is an argument.
+
+    Per request: `admit`, then read `price_per_usd` and `ceiling_usd`, decide, `foresee`; when it has ended, `charge`.
+    """
+
+    def __init__(self, budget: Budget, *, now_s: float) -> None:
+        self._budget = budget
+        self._began_s = self._seen_s = now_s
+        self._gap_s: float | None = None
+        self._allowed_usd = 0.0
+        self._spent_usd = 0.0
+        self._admitted = 0
+        self._utilities = np.zeros((WINDOW, 0))
+        self._costs = np.zeros((WINDOW, 0))
+        self._foreseen = 0
+        self._target_usd = 0.0
+        self._planned_usd = self._paid_usd = 0.0
+        self.price_per_usd = 0.0
+        """Utility that a dollar is worth now."""
+
+    @property
+    def balance_usd(self) -> float:
+        """What may be spent by now and has not been; negative when spending is ahead."""
+        return self._allowed_usd - self._spent_usd
+
+    @property
+    def ceiling_usd(self) -> float:
+        """The most that the next request may be predicted to cost.
+
+        Never less than a request's share while the period's budget lasts: what costs less than that pays debts back.
+        """
+        ceiling = max(self._per_request_usd, self.balance_usd + BURST * self._per_request_usd)
+        if self._budget.period_s is None:
+            return ceiling
+        return min(ceiling, self._budget.usd - self._spent_usd)
+
+    def admit(self, *, now_s: float) -> None:
+        """A request has come: the allowance grows, and from time to time the price is solved anew."""
+        self._admitted += 1
+        if self._budget.period_s is None:
+            self._allowed_usd += self._budget.usd
+        else:
+            self._accrue(self._budget.period_s, now_s)
+        if self._admitted % EVERY == 1:
+            self._solve()
+
+    def foresee(self, utilities: Sequence[float], costs_usd: Sequence[float]) -> None:
+        """Remember what a request could have chosen from, feasible candidates only, utilities before any price."""
+        width = len(utilities)
+        if width > self._costs.shape[1]:
+            more = ((0, 0), (0, width - self._costs.shape[1]))
+            self._utilities = np.pad(self._utilities, more, constant_values=-np.inf)
+            self._costs = np.pad(self._costs, more)
+        place = self._foreseen % WINDOW
+        self._utilities[place], self._costs[place] = -np.inf, 0.0
+        self._utilities[place, :width], self._costs[place, :width] = utilities, costs_usd
+        self._foreseen += 1
+
+    def charge(self, usd: float) -> None:
+        """A request has been paid for."""
+        self._spent_usd += usd
+        self._paid_usd = MEMORY * self._paid_usd + usd
+        self._planned_usd = MEMORY * self._planned_usd + self._target_usd
+
+    @property
+    def _per_request_usd(self) -> float:
+        """What a request may cost on average."""
+        if self._budget.period_s is None:
+            return self._budget.usd
+        left_s = max(0.0, self._began_s + self._budget.period_s - self._seen_s)
+        gap_s = left_s if self._gap_s is None else self._gap_s
+        return self._budget.usd / self._budget.period_s * min(gap_s, self._budget.period_s)
+
+    def _accrue(self, period_s: float, now_s: float) -> None:
+        """Move along the line from nothing at the period's beginning to the budget at its end."""
+        gap_s = max(0.0, now_s - self._seen_s)
+        if self._admitted > 1:
+            self._gap_s = gap_s if self._gap_s is None else self._gap_s + (gap_s - self._gap_s) / EVERY
+        self._seen_s = max(now_s, self._seen_s)
+        if (periods := (self._seen_s - self._began_s) // period_s) >= 1.0:
+            self._began_s += periods * period_s
+            self._spent_usd = 0.0
+        self._allowed_usd = self._budget.usd * (self._seen_s - self._began_s) / period_s
+
+    def _solve(self) -> None:
+        per_request = self._per_request_usd
+        seed = SEED_REQUESTS * per_request
+        surplus = self.balance_usd - RESERVE * per_request
+        self._target_usd = max(LEAST_RATE * per_request, per_request + surplus / HORIZON)
+        # Requests may cost other than those foreseen: aim as far beside the target as they fell.
+        kept = (self._planned_usd + seed) / (self._paid_usd + seed) if seed > 0.0 else 1.0
+        target = self._target_usd * min(2.0, max(0.5, kept))
+        rows = min(self._foreseen, WINDOW)
+        if rows:
+            self.price_per_usd = dual_price(self._utilities[:rows], self._costs[:rows], target_usd=target)
+
+
+def dual_price(utilities: F64, costs_usd: F64, *, target_usd: float) -> float:
+    """The least price at which `argmax(utility - price * cost)` costs at most the target on average.
+
+    Args:
+        utilities: Before any price; `-inf` where a candidate may not be chosen; shape (n, k).
+        costs_usd: Shape (n, k).
+        target_usd: Mean cost aimed at; if even the cheapest cost more, the price makes everyone take these.
+    """
+    rows = np.arange(len(utilities))
+
+    def spends(price: float) -> float:
+        chosen = (utilities - price * costs_usd).argmax(axis=1)
+        return float(costs_usd[rows, chosen].mean())
+
+    if spends(0.0) <= target_usd:
+        return 0.0
+    low, high = 0.0, 1.0 / max(target_usd, 1e-12)
+    while spends(high) > target_usd and high < 1e12:
+        low, high = high, 4.0 * high
+    for _ in range(STEPS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if spends(middle) > target_usd else (low, middle)
+    return high
