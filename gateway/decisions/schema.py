@@ -73,6 +73,7 @@ outcomes = sa.Table(
     sa.Column("error_type", sa.String(64)),
     sa.Column("stages", sa.JSON, nullable=False),
     sa.Column("streamed", sa.Boolean, nullable=False),
+    sa.Column("confidence", sa.Double),
 )
 
 observations = sa.Table(
@@ -86,6 +87,7 @@ observations = sa.Table(
     sa.Column("score", sa.Double, nullable=False),
     sa.Column("weight", sa.Double, nullable=False),
     sa.Column("comment", sa.Text),
+    sa.Column("cost_usd", sa.Double, nullable=False, server_default=sa.text("0")),
 )
 
 policy_versions = sa.Table(

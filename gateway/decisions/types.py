@@ -96,6 +96,8 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
     error_type: str | None
     stages: dict[str, float]
     streamed: bool
+    confidence: float | None = None
+    """exp of the mean token log-probability, in [0, 1]; None where the engine reported none."""
 
 
 class ObservationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +114,8 @@ class ObservationRow(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     """How much it counts against others."""
     comment: str | None = None
+    cost_usd: float = 0.0
+    """What judging cost: the reference's answer, for an agreement. No tenant pays it."""
 
 
 Row = DecisionRow | OutcomeRow | ObservationRow

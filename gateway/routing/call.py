@@ -86,7 +86,8 @@ def _decode(data: bytes) -> Event:
 
 
 def _note(exchange: Exchange, event: Event) -> None:
-    """Keep finish reason and usage as they come by; before the usage, each event with text counts as one token."""
+    """Keep what comes by: confidence, finish reason, usage; until the usage, each event with text is one token."""
+    exchange.confidence.add(event)
     for choice in event["choices"]:
         if reason := choice.get("finish_reason"):
             exchange.finish_reason = reason

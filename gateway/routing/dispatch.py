@@ -13,6 +13,7 @@ from backends.errors import BackendError, BadRequestError
 from backends.protocol import Usage
 from backends.types import Decoding, Engine, Variant
 from gateway.errors import ApiError, from_backend
+from gateway.learning.confidence import Confidence
 from gateway.routing.call import Event, streamed, whole
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
@@ -105,7 +106,7 @@ class Dispatcher:
             await self._catalogue.start(variant, timeout_s=start_s)
         timeouts = Timeouts(total_s=self._remaining_s(exchange), idle_s=self._settings.idle_timeout_s)
         began_s = exchange.clock.monotonic_s()
-        exchange.usage = Usage()
+        exchange.usage, exchange.confidence = Usage(), Confidence()
         with self._catalogue.lease(variant) as client:
             body = _body(exchange, client, self._catalogue.view(variant).variant, stream=stream)
             call = streamed if stream else whole

@@ -18,6 +18,7 @@ from backends.protocol import Usage
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending, OutcomeRow
+from gateway.learning.confidence import Confidence
 from gateway.routing.request import ValidRequest
 from policies.policy import Policy
 from policies.types import Decision, Verdict
@@ -64,6 +65,8 @@ class Exchange:
         self.stages: dict[str, float] = {}
         """Seconds by stage, in the order they began."""
         self.usage = Usage()
+        self.confidence = Confidence()
+        """Of the attempt that is under way, or that answered."""
         self.finish_reason: str | None = None
         self.ttft_s: float | None = None
         self.cost_usd = 0.0
@@ -121,6 +124,7 @@ class Exchange:
                 error_type=error_type,
                 stages=dict(self.stages),
                 streamed=self.request.stream,
+                confidence=self.confidence.value,
             )
         )
 
