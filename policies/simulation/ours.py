@@ -1,0 +1,116 @@
+"""Our method: the very estimators and the very pacer that serve requests, in the hands of the protocols."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.estimators.quality import OnlineQuality, QualityModel
+from policies.pacing import Pacer
+from policies.policy import Budget
+from policies.simulation.baselines.costs import CostModel
+from policies.simulation.methods import Method, Start, Task, World
+from policies.simulation.queries import Labelled, Queries
+from policies.training.design import Design, Scaling
+from policies.training.quality import Judgements, fit_quality
+
+__all__ = ("TRILEMMA", "Fitted")
+
+F64 = NDArray[np.float64]
+
+FIRST_FIT = 100
+EXPLORED = 0.05
+"""Share of requests spread evenly, as the default policy has it, where there was no warm start."""
+
+
+class Fitted:
+    """What `trilemma train` makes of a log, and costs in proportion."""
+
+    def __init__(self, rows: Labelled, _rng: np.random.Generator) -> None:
+        """Fit on what is revealed."""
+        request, variant = np.nonzero(~np.isnan(rows.quality))
+        judgements = Judgements(
+            request=request, variant=variant, score=rows.quality[request, variant], weight=np.ones(len(request))
+        )
+        self.quality: QualityModel = fit_quality(rows.queries.features, judgements, variants=rows.arms)
+        self._scaling = Scaling.of(rows.queries.features)
+        self._costs = CostModel(Design.of(rows.queries.features, self._scaling).matrix, rows)
+
+    def costs(self, queries: Queries) -> F64:
+        """Dollars; shape (n, k)."""
+        return self._costs.predict(Design.of(queries.features, self._scaling).matrix)
+
+    def predict(self, queries: Queries) -> tuple[F64, F64]:
+        """Quality and cost; shapes (n, k)."""
+        fitted = OnlineQuality(self.quality)
+        names = self.quality.names
+        quality = [fitted.predict(features, names=names)[0] for features in queries.features]
+        return np.array(quality).reshape(len(queries), len(names)), self.costs(queries)
+
+
+def prepare(world: World) -> Start:
+    """Fit on the warm table; without one, on what is revealed, whenever that has doubled."""
+    if world.warm is None:
+        return lambda task, rng: _Run(world, task, rng=rng, fitted=None, costs=None)
+    fitted = Fitted(world.warm, np.random.default_rng(0))
+    costs = fitted.costs(world.queries)
+    return lambda task, rng: _Run(world, task, rng=rng, fitted=fitted, costs=costs)
+
+
+TRILEMMA = Method(name="trilemma", learner=Fitted, prepare=prepare)
+
+
+class _Run:
+    def __init__(
+        self, world: World, task: Task, *, rng: np.random.Generator, fitted: Fitted | None, costs: F64 | None
+    ) -> None:
+        self._world, self._task, self._rng = world, task, rng
+        self._costs = costs
+        self._quality = None if fitted is None else OnlineQuality(fitted.quality)
+        self._explored = EXPLORED if fitted is None else 0.0
+        self._revealed: list[tuple[int, int, float, float]] = []
+        self._fit_at = FIRST_FIT
+        budget_usd = task.budget_usd
+        self._pacer = None if budget_usd is None else Pacer(Budget(usd=budget_usd), now_s=0.0)
+
+    def choose(self, row: int, *, among: tuple[int, ...]) -> int:
+        if self._pacer is not None:
+            self._pacer.admit(now_s=0.0)
+        if self._quality is None or self._costs is None:
+            return int(self._rng.choice(among))
+        names = [self._world.arms[arm] for arm in among]
+        quality = self._quality.predict(self._world.queries.features[row], names=names)[0]
+        cost_usd = self._costs[row, list(among)]
+        if self._explored and self._rng.random() < self._explored:
+            return int(self._rng.choice(among))
+        if self._pacer is None:
+            return among[int(np.argmax(quality - self._task.per_usd * cost_usd))]
+        self._pacer.foresee(quality.tolist(), cost_usd.tolist())
+        values = quality - self._pacer.price_per_usd * cost_usd
+        within = cost_usd <= self._pacer.ceiling_usd
+        return among[int(np.argmax(np.where(within, values, -np.inf)) if within.any() else np.argmin(cost_usd))]
+
+    def learn(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
+        if self._pacer is not None:
+            self._pacer.charge(cost_usd)
+        if self._quality is not None:
+            self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
+        if self._world.warm is None:
+            self._revealed.append((row, arm, quality, cost_usd))
+            if len(self._revealed) >= self._fit_at:
+                self._fit_at *= 2
+                self._fit()
+
+    def greedy(self, rows: NDArray[np.int64], *, among: tuple[int, ...]) -> NDArray[np.int64]:
+        if self._quality is None or self._costs is None:
+            return self._rng.choice(np.array(among), size=len(rows))
+        names, arms = [self._world.arms[arm] for arm in among], np.array(among)
+        features = self._world.queries.features
+        quality = np.array([self._quality.predict(features[row], names=names)[0] for row in rows.tolist()])
+        price = self._task.per_usd if self._pacer is None else self._pacer.price_per_usd
+        chosen: NDArray[np.int64] = arms[np.argmax(quality - price * self._costs[rows][:, arms], axis=1)]
+        return chosen
+
+    def _fit(self) -> None:
+        fitted = Fitted(Labelled.of_choices(self._world.arms, self._world.queries, self._revealed), self._rng)
+        self._quality, self._costs = OnlineQuality(fitted.quality), fitted.costs(self._world.queries)
