@@ -19,7 +19,7 @@ F64 = NDArray[np.float64]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One request that was answered by its first choice, as the log has it."""
+    """One answered request, as the log has it."""
 
     created_at_s: float
     """Unix time of the decision."""
@@ -40,8 +40,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Whether the answer ended at a limit: it would have been at least this long."""
     ttft_s: float | None
     tpot_s: float | None
-    """None where the answer was not streamed."""
-    latency_s: float
+    """None where the answer was not streamed, too."""
+    latency_s: float | None
+    """None, with the other times, where more than one attempt was needed."""
     cost_usd: float
     features: Features | None
     quality: float | None = None
@@ -69,6 +70,8 @@ class Dataset:
     cost_usd: F64
     quality: F64
     quality_weight: F64
+    described: NDArray[np.bool_]
+    """Whether the features are known."""
     samples: NDArray[np.object_]
     """The samples themselves, for what is no number."""
 
@@ -83,6 +86,7 @@ class Dataset:
             variant=np.array([s.variant for s in samples], np.str_),
             limit_tokens=np.array([s.max_completion_tokens or np.inf for s in samples], np.float64),
             cut=np.array([s.cut for s in samples], np.bool_),
+            described=np.array([s.features is not None for s in samples], np.bool_),
             samples=whole,
             **known,
         )

@@ -1,0 +1,170 @@
+"""One training, from rows to what is worth using of it. Pure: the same rows give the same bytes.
+
+Each estimator is fitted on the first part of the rows, calibrated on the second, and held against what is there on
+the third. Only the variants for which it does better are kept. What is kept is what was tested: nothing is fitted
+again afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.estimators.artifact import Artifact
+from policies.estimators.card import CardEstimator
+from policies.estimators.latency import LatencyModel
+from policies.estimators.learned import LearnedEstimator
+from policies.estimators.length import LengthModel
+from policies.estimators.quality import OnlineQuality, QualityModel
+from policies.features.layout import VERSION
+from policies.training import latency, length
+from policies.training.constant import ConstantEstimator
+from policies.training.dataset import Dataset
+from policies.training.gate import Comparison, compare, restricted
+from policies.training.losses import losses, usable
+from policies.training.predict import Predictions, predict
+from policies.training.quality import Judgements, fit_quality
+from policies.training.report import Line, lines
+from policies.training.split import Split, by_time
+from policies.types import Candidate
+
+__all__ = ("KINDS", "Trained", "composed", "train")
+
+KINDS = ("length", "latency", "quality")
+"""In the order in which they are fitted: times are predicted for lengths as they will be predicted."""
+
+ALL = "all"
+"""Every variant together."""
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training came to."""
+
+    artifacts: dict[str, Artifact]
+    """By kind, new ones only; a kind of which nothing did better is missing."""
+    split: Split
+    comparisons: list[Comparison]
+    lines: list[Line]
+
+
+def train(
+    data: Dataset,
+    *,
+    candidates: Mapping[str, Candidate],
+    in_force: Mapping[str, Artifact] | None = None,
+    high: float = 0.95,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Fit, calibrate, test and keep what does better.
+
+    Args:
+        data: Rows, all of variants in `candidates`.
+        candidates: Variants with their profiles and prices.
+        in_force: Estimators that decide now, by kind. They may have been fitted on rows that the new ones are tested
+            on, which is to their advantage.
+        high: Level of the upper quantiles.
+        on_stage: Told what is being done.
+    """
+    before, now = dict(in_force or {}), dict(in_force or {})
+    split = by_time(data.created_at_s, data.variant)
+    test = data.take(split.test)
+    said_before = predict(test, composed(before), candidates)
+    comparisons: list[Comparison] = []
+    for kind in KINDS:
+        on_stage(kind)
+        if (artifact := _fit(kind, data, split, now, candidates, high=high)) is None:
+            continue
+        held = _Held(kind=kind, data=test, before=losses(kind, said_before, test, high=high), high=high)
+        said = predict(test, composed({**now, kind: artifact}), candidates)
+        each = [held.compare(name, said) for name in artifact.variants]
+        comparisons += each
+        better = [c.variant for c in each if c.better]
+        if (worth := restricted(artifact, better)) is not None:
+            # A variant left out falls back to its card, and that may be worse than what is in force for it.
+            said = predict(test, composed({**now, kind: worth}), candidates)
+            if held.compare(ALL, said).better:
+                now[kind] = worth
+    on_stage("report")
+    said_by = {"fitted": predict(test, composed(now), candidates)}
+    if before:
+        said_by["in force"] = said_before
+    said_by["card"] = predict(test, CardEstimator(), candidates)
+    said_by["constant"] = predict(test, ConstantEstimator(data.take(split.train), high=high), candidates)
+    return Trained(
+        artifacts={kind: artifact for kind, artifact in now.items() if artifact is not before.get(kind)},
+        split=split,
+        comparisons=comparisons,
+        lines=lines(test, said_by, high=high),
+    )
+
+
+def composed(artifacts: Mapping[str, Artifact], *, parents: Mapping[str, str] | None = None) -> LearnedEstimator:
+    """The estimator that serves these.
+
+    Raises:
+        ArtifactError: One is not what it should be.
+    """
+    quality, length_, latency_ = (artifacts.get(kind) for kind in ("quality", "length", "latency"))
+    return LearnedEstimator(
+        quality=None if quality is None else OnlineQuality(QualityModel.from_artifact(quality)),
+        length=None if length_ is None else LengthModel.from_artifact(length_),
+        latency=None if latency_ is None else LatencyModel.from_artifact(latency_),
+        parents=parents,
+    )
+
+
+def _fit(
+    kind: str,
+    data: Dataset,
+    split: Split,
+    now: Mapping[str, Artifact],
+    candidates: Mapping[str, Candidate],
+    *,
+    high: float,
+) -> Artifact | None:
+    """One estimator, or None where no row says anything about it."""
+    says = usable(kind, data)
+    train, calibrate = (data.take(rows[says[rows]]) for rows in (split.train, split.calibrate))
+    if not len(train):
+        return None
+    if kind == "length":
+        return length.fit(train, calibrate=calibrate, high=high)
+    if kind == "latency":
+        artifact = latency.fit(train, candidates=candidates, high=high)
+        said = predict(calibrate, composed({**now, kind: artifact}), candidates)
+        return latency.with_stretch(artifact, high_s=said.latency_high_s, data=calibrate)
+    # Its calibration is out of sample already, fold by fold.
+    rows = np.concatenate((split.train, split.calibrate))
+    return _quality(data.take(rows[says[rows]]))
+
+
+def _quality(rows: Dataset) -> Artifact:
+    variants, indices = np.unique(rows.variant, return_inverse=True)
+    judgements = Judgements(
+        request=np.arange(len(rows)), variant=indices, score=rows.quality, weight=rows.quality_weight
+    )
+    model = fit_quality(rows.features, judgements, variants=tuple(variants.tolist()))
+    return model.to_artifact(layout=VERSION, facts={"rows": len(rows)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """Held-out rows, and how what is in force does on them."""
+
+    kind: str
+    data: Dataset
+    before: NDArray[np.float64]
+    high: float
+
+    def compare(self, name: str, said: Predictions) -> Comparison:
+        """Hold predictions against it, on the rows of a variant or on all."""
+        mine = usable(self.kind, self.data)
+        if name != ALL:
+            mine = mine & (self.data.variant == name)
+        after = losses(self.kind, said, self.data, high=self.high)
+        weight = self.data.quality_weight[mine] if self.kind == "quality" else None
+        return compare(self.kind, name, before=self.before[mine], after=after[mine], weight=weight)
