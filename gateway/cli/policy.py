@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from gateway.cli.context import CliContext, failures, print_json
+from gateway.cli.field_table import field_table
 from gateway.cli.policy_views import (
     diffed,
     found_text,
@@ -181,6 +182,10 @@ def diff(context: CliContext, before: str, after: str, *, as_json: bool) -> None
 
 
 @policy.command()
-def schema() -> None:
+@click.option("--table", is_flag=True, help="As a table for people instead.")
+def schema(*, table: bool) -> None:
     """Print the JSON schema of policy documents, every field described; editors can complete by it."""
-    print_json(described_schema(PolicyDocument))
+    if table:
+        click.echo(field_table(PolicyDocument))
+    else:
+        print_json(described_schema(PolicyDocument))
