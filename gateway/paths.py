@@ -22,6 +22,11 @@ class StatePaths:
         return self.root / "models"
 
     @property
+    def estimators(self) -> Path:
+        """Fitted estimators, each a file named by its content hash."""
+        return self.root / "estimators"
+
+    @property
     def run(self) -> Path:
         """Sockets of the running processes."""
         return self.root / "run"

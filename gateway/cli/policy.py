@@ -155,10 +155,11 @@ def show(context: CliContext, version: int | None, *, as_json: bool) -> None:
 
     with failures(SQLAlchemyError, PolicyOpsError), opened_store(context) as store:
         found = store.active() if version is None else store.find(version)
+        text = shown(context, store, found)
     if as_json:
-        print_json({"version": found, "text": found.text if found else shown(context, None)})
+        print_json({"version": found, "text": text})
     else:
-        click.echo(shown(context, found), nl=False)
+        click.echo(text, nl=False)
 
 
 @policy.command()

@@ -80,16 +80,16 @@ def diffed(before: str, after: str, *, before_name: str, after_name: str) -> tup
     return changes(*documents), unified(before, after, before_name=before_name, after_name=after_name)
 
 
-def shown(context: CliContext, version: Version | None) -> str:
+def shown(context: CliContext, store: PolicyStore, version: Version | None) -> str:
     """A version's text under its origin; the configuration's policy as a document where nothing is published."""
     if version is None:
+        from gateway.policyops.publish import document_in_force
         from gateway.routing.policy import policy_from
-        from policies.documents.compile import document_of
         from policies.documents.schema import encode_document
 
         policy = policy_from(context.settings())
-        document = document_of(policy, name="configured", description="The configuration's policy.")
-        return f"# Nothing is published: the configuration's policy ({policy.hash}).\n{encode_document(document)}"
+        text = encode_document(document_in_force(store, configured=policy))
+        return f"# Nothing is published: the configuration's policy ({policy.hash}).\n{text}"
     where = f"version {version.version}, {version.state}, {version.hash}"
     return f"# {where}, by {version.author} at {_when(version.created_at_s)}\n{version.text}"
 

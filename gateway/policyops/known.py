@@ -22,6 +22,7 @@ def known_here(settings: Settings, paths: StatePaths) -> Known:
     return Known(
         variants={variant.name: _figures(variant, store) for variant in settings.variants},
         capabilities=frozenset(Capability),
+        estimators=frozenset(file.stem for file in paths.estimators.glob("*")),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from gateway.policyops.errors import RefusedError
 from gateway.policyops.store import PolicyStore
 from gateway.policyops.types import Version
-from policies.documents.compile import compile_document
+from policies.documents.compile import compile_document, document_of
 from policies.documents.findings import Finding, Known
 from policies.documents.lint import errors_among, lint
-from policies.documents.schema import decode_document
+from policies.documents.schema import PolicyDocument, decode_document
+from policies.documents.stored import decode_stored
+from policies.policy import Policy
 
-__all__ = ("publish", "save_draft")
+__all__ = ("document_in_force", "publish", "save_draft")
 
 
 def publish(
@@ -48,6 +50,18 @@ def save_draft(store: PolicyStore, text: str, *, source_name: str, author: str, 
     """
     name, hash_ = _names(text, source_name)
     return store.save(name=name, hash_=hash_, text=text, author=author, reason=reason, now_s=now_s)
+
+
+def document_in_force(store: PolicyStore, *, configured: Policy) -> PolicyDocument:
+    """The published document, or the configuration's policy as one where nothing is published.
+
+    Raises:
+        DocumentError: The published text is damaged.
+    """
+    version = store.active()
+    if version is None:
+        return document_of(configured, name="configured", description="The configuration's policy.")
+    return decode_stored(version.text, source_name=f"policy version {version.version}")
 
 
 def _names(text: str, source_name: str) -> tuple[str, str]:
