@@ -9,10 +9,11 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
-from backends.protocol import ChatRequest, CompletionRequest
+from backends.protocol import ChatRequest, CompletionRequest, ResponseFormat
 from gateway.api.wire import ChatBody, CompletionBody, Metadata, PriorityName, ServiceTier
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
+from policies.checks import SchemaCheck
 from policies.types import Limits, Weights
 
 __all__ = ("decode_body", "parse_chat", "parse_completion")
@@ -24,6 +25,8 @@ _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _INDEX = re.compile(r"\[.*?\]")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cache.mode": ("default", "no-cache", "no-store"),
+    "checks.place": ("whole", "anywhere"),
+    "checks.type": ("regex", "exact", "json_schema"),
     "encoding_format": ("float", "base64"),
     "messages.content.type": ("text",),
     "messages.role": ("system", "developer", "user", "assistant", "tool"),
@@ -97,6 +100,7 @@ def parse_chat(body: bytes, headers: Mapping[str, str]) -> ValidRequest:
         prompt_bytes=sum(len(text.encode()) for text in texts) + 16 * len(texts),
         max_completion_tokens=request.max_completion_tokens or request.max_tokens,
         needs=frozenset(needs),
+        form=_form(request.response_format),
     )
 
 
@@ -124,6 +128,7 @@ def _valid(
     prompt_bytes: int,
     max_completion_tokens: int | None,
     needs: frozenset[str],
+    form: SchemaCheck | None = None,
 ) -> ValidRequest:
     options = request.stream_options
     if options is not None and not request.stream:
@@ -144,7 +149,20 @@ def _valid(
         needs=needs,
         explain=headers.get("x-trilemma-explain", "") == "1",
         traceparent=headers.get("traceparent"),
+        checks=request.checks or (),
+        form=form,
     )
+
+
+def _form(asked: ResponseFormat | None) -> SchemaCheck | None:
+    """The shape asked for, as a check; a schema that is none is for the variant to refuse."""
+    if asked is None or asked.type == "text":
+        return None
+    schema = {"type": "object"} if asked.type == "json_object" else (asked.json_schema or {}).get("schema")
+    try:
+        return SchemaCheck(schema=schema, name="response_format") if isinstance(schema, dict) else None
+    except ValueError:
+        return None
 
 
 def _prompts(request: Body) -> int:
@@ -210,6 +228,6 @@ def _explain(text: str) -> tuple[str, str]:
     for pattern in (_UNKNOWN, _MISSING):
         if named := pattern.search(what):
             path = f"{path}.{named['name']}" if path else named["name"]
-    if what.startswith("Invalid enum value"):
+    if what.startswith(("Invalid enum value", "Invalid value")):
         what += f", expected one of: {', '.join(_CHOICES[_INDEX.sub('', path)])}"
     return what, path

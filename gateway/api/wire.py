@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from backends.protocol import ChatRequest, CompletionRequest
+from policies.checks import Checks
 from policies.types import Limits, Ratio, Weights
 
 __all__ = (
@@ -48,6 +49,8 @@ class ChatBody(ChatRequest, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     metadata: Metadata | None = None
     """Tags for routing rules and reports."""
     cache: CacheHint | None = None
+    checks: Checks | None = None
+    """How a program can tell whether the answer is right; the scores are logged, the answer is not changed."""
     store: bool | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
@@ -61,6 +64,8 @@ class CompletionBody(CompletionRequest, kw_only=True, frozen=True, forbid_unknow
     service_tier: ServiceTier | None = None
     metadata: Metadata | None = None
     cache: CacheHint | None = None
+    checks: Checks | None = None
+    """How a program can tell whether the answer is right; the scores are logged, the answer is not changed."""
 
 
 class EmbeddingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

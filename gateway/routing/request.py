@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from policies.checks import Check, SchemaCheck
 from policies.types import Limits, Weights
 
 __all__ = ("Route", "ValidRequest")
@@ -56,6 +57,10 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     explain: bool
     """Whether the caller asked for the decision in the body."""
     traceparent: str | None
+    checks: tuple[Check, ...] = ()
+    """What the caller has the answer held against."""
+    form: SchemaCheck | None = None
+    """The shape that `response_format` asks for, where it can be checked."""
 
     @property
     def min_prompt_tokens(self) -> int:

@@ -56,6 +56,16 @@ BAD_FIELDS = [
     ({"service_tier": "gold"}, "service_tier", "auto, default, flex, priority"),
     ({"cache": {"mode": "never"}}, "cache.mode", "default, no-cache, no-store"),
     ({"metadata": {"a": "x" * 513}}, "metadata[...]", "length <= 512"),
+    ({"checks": [{"type": "regexp", "pattern": "a"}]}, "checks[0].type", "one of: regex, exact, json_schema"),
+    ({"checks": [{"pattern": "a"}]}, "checks[0].type", "missing required field `type`"),
+    ({"checks": [{"type": "regex", "patern": "a"}]}, "checks[0].patern", "unknown field"),
+    ({"checks": [{"type": "regex", "pattern": "(a"}]}, "checks[0]", "`pattern` is no regular expression: missing )"),
+    ({"checks": [{"type": "regex", "pattern": "a" * 1001}]}, "checks[0].pattern", "length <= 1000"),
+    ({"checks": [{"type": "exact", "answer": []}]}, "checks[0].answer", "length >= 1"),
+    ({"checks": [{"type": "json_schema", "schema": {"type": "objet"}}]}, "checks[0]", 'is no JSON schema: "objet"'),
+    ({"checks": [{"type": "json_schema", "schema": {"a": "x" * 20_000}}]}, "checks[0]", "larger than 16384 bytes"),
+    ({"checks": [{"type": "json_schema", "schema": {}, "place": "here"}]}, "checks[0].place", "whole, anywhere"),
+    ({"checks": [{"type": "exact", "answer": "a"}] * 9}, "checks", "length <= 8"),
 ]
 
 
@@ -156,6 +166,8 @@ def test_every_choice_of_a_body_can_be_told() -> None:
         if isinstance(info, msgspec.inspect.LiteralType):
             found[path] = info.values
         elif isinstance(info, msgspec.inspect.StructType):
+            if info.tag is not None:
+                found[f"{path}.{info.tag_field}"] = (*found.get(f"{path}.{info.tag_field}", ()), info.tag)
             for field in info.fields:
                 walk(field.type, f"{path}.{field.encode_name}".lstrip("."))
         for inner in (getattr(info, "type", None), getattr(info, "item_type", None), *getattr(info, "types", ())):
@@ -233,3 +245,29 @@ def test_a_nameless_tag_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="X-Tags") as caught:
         chat({"x-tags": "=search"})
     assert caught.value.param == "X-Tags"
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "schema"),
+    [
+        (None, None),
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, {"type": "object"}),
+        ({"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}, CITY),
+        ({"type": "json_schema", "json_schema": {"schema": {"type": "objet"}}}, None),
+        ({"type": "json_schema", "json_schema": {"schema": 3}}, None),
+    ],
+)
+def test_the_form_that_was_asked_for_is_checked_where_it_can_be(asked: Any, schema: Any) -> None:
+    form = chat(**({} if asked is None else {"response_format": asked})).form
+    assert (None if form is None else form.schema) == schema
+
+
+def test_checks_stay_with_us() -> None:
+    checks = [{"type": "regex", "pattern": "Paris"}, {"type": "exact", "answer": ["Paris", "paris"], "name": "city"}]
+    request = chat(checks=checks)
+    assert [check.name for check in request.checks] == ["regex", "city"]
+    assert "checks" not in request.payload
