@@ -23,6 +23,7 @@ from tests.gateways import CARD
 from tests.model_helpers import a_variant, publish_bytes
 from tests.policy_documents import KNOWN, a_document, open_store
 
+STORED = "00112233aabb00112233aabb00112233"
 FIELDS = {"source_name": "p.yaml", "author": "ada", "reason": "why", "now_s": 1.0}
 
 
@@ -60,7 +61,7 @@ def test_without_a_published_document_the_configured_policy_is_one(tmp_path: Pat
 def test_documents_are_held_against_what_was_configured_measured_and_fitted_here(tmp_path: Path) -> None:
     paths = StatePaths(root=tmp_path)
     paths.estimators.mkdir()
-    (paths.estimators / "00112233aabb").write_bytes(b"")
+    (paths.estimators / STORED).write_bytes(b"")
     store = Store(paths.models)
     revision = publish_bytes(store, b"weights", variant=a_variant("quantized")).revision
     store.write_card("quantized", CARD, revision=revision)
@@ -74,7 +75,7 @@ def test_documents_are_held_against_what_was_configured_measured_and_fitted_here
     def codes(section: str) -> list[str]:
         return [f.code for f in lint(a_document() + section, known=known, source_name="p")]
 
-    assert codes("estimators: {quality: 00112233aabb}\n") == []
+    assert codes(f"estimators: {{quality: {STORED}}}\n") == []
     assert codes("estimators: {quality: ffffffffffff}\n") == ["unknown-estimator"]
     assert codes("rules: [{name: a, then: {include: [quantized, full], limits: {min_quality: 0.9}}}]\n") == []
     assert "unreachable-floor" in codes(
