@@ -11,14 +11,36 @@ import msgspec
 from backends.client import Timeouts, VariantClient
 from backends.errors import ProtocolError
 from backends.protocol import Usage
+from backends.types import Decoding, Engine, Variant
 from gateway.routing.exchange import Exchange
+from gateway.routing.request import ValidRequest
 
-__all__ = ("Event", "streamed", "whole")
+__all__ = ("Event", "encode_body", "streamed", "whole")
 
 Event = dict[str, Any]
 """One decoded answer or stream event of a variant; unknown fields of remote servers are kept."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
+_encoder = msgspec.json.Encoder()
+
+
+def encode_body(request: ValidRequest, client: VariantClient, variant: Variant, *, stream: bool) -> bytes:
+    """The request for the variant. Our workers know their own decoding; a remote server is told what it is."""
+    payload: dict[str, Any] = {"model": client.endpoint.model, **request.payload}
+    if variant.engine is Engine.OPENAI:
+        _settle_decoding(payload, variant.decoding)
+    if stream:
+        payload |= {"stream": True, "stream_options": {"include_usage": True}}
+    return _encoder.encode(payload)
+
+
+def _settle_decoding(payload: dict[str, Any], decoding: Decoding) -> None:
+    """Fill in the variant's own decoding where the caller said nothing."""
+    for name in ("temperature", "top_p"):
+        if (value := getattr(decoding, name)) is not None:
+            payload.setdefault(name, value)
+    if decoding.max_tokens is not None and "max_completion_tokens" not in payload:
+        payload.setdefault("max_tokens", decoding.max_tokens)
 
 
 async def whole(

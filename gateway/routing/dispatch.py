@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
-import msgspec
-
-from backends.client import Timeouts, VariantClient
+from backends.client import Timeouts
 from backends.errors import BackendError, BadRequestError
 from backends.protocol import Usage
-from backends.types import Decoding, Engine, Variant
 from gateway.errors import ApiError, from_backend
 from gateway.learning.confidence import Confidence
-from gateway.routing.call import Event, streamed, whole
+from gateway.routing.call import Event, encode_body, streamed, whole
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.exchange import Attempt, Exchange
@@ -25,8 +21,6 @@ __all__ = ("Dispatcher",)
 MAX_ATTEMPTS = 3
 INTERRUPTED = "interrupted"
 """Error type of an attempt during which the caller left, or we were told to stop."""
-
-_encoder = msgspec.json.Encoder()
 
 
 class Dispatcher:
@@ -108,7 +102,7 @@ class Dispatcher:
         began_s = exchange.clock.monotonic_s()
         exchange.usage, exchange.confidence = Usage(), Confidence()
         with self._catalogue.lease(variant) as client:
-            body = _body(exchange, client, self._catalogue.view(variant).variant, stream=stream)
+            body = encode_body(exchange.request, client, self._catalogue.view(variant).variant, stream=stream)
             call = streamed if stream else whole
             try:
                 async with aclosing(call(exchange, client, body, timeouts=timeouts)) as events:
@@ -126,25 +120,6 @@ class Dispatcher:
         exchange.cost_usd += self._catalogue.view(variant).variant.price.cost_usd(
             prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens, busy_s=busy_s
         )
-
-
-def _body(exchange: Exchange, client: VariantClient, variant: Variant, *, stream: bool) -> bytes:
-    """The request for the variant. Our workers know their own decoding; a remote server is told what it is."""
-    payload: dict[str, Any] = {"model": client.endpoint.model, **exchange.request.payload}
-    if variant.engine is Engine.OPENAI:
-        _settle_decoding(payload, variant.decoding)
-    if stream:
-        payload |= {"stream": True, "stream_options": {"include_usage": True}}
-    return _encoder.encode(payload)
-
-
-def _settle_decoding(payload: dict[str, Any], decoding: Decoding) -> None:
-    """Fill in the variant's own decoding where the caller said nothing."""
-    for name in ("temperature", "top_p"):
-        if (value := getattr(decoding, name)) is not None:
-            payload.setdefault(name, value)
-    if decoding.max_tokens is not None and "max_completion_tokens" not in payload:
-        payload.setdefault("max_tokens", decoding.max_tokens)
 
 
 def _record(exchange: Exchange, variant: str, *, began_s: float, error_type: str | None) -> Attempt:
