@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.learning.checker import Checker
+from policies.checks import AnswerCheck, Check, PatternCheck, SchemaCheck
+
+ENDLESS = PatternCheck(pattern=r"(a+)+$")
+BRANCHING = SchemaCheck(
+    schema={
+        "$ref": "#/$defs/a0",
+        "$defs": {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": False},
+    }
+)
+
+
+@pytest.fixture
+async def checker() -> AsyncIterator[Checker]:
+    checker = Checker()
+    yield checker
+    await checker.aclose()
+
+
+async def test_checks_are_scored_one_after_another(checker: Checker) -> None:
+    checks: list[Check] = [PatternCheck(pattern="a\nb"), AnswerCheck(answer="A B"), SchemaCheck(schema={})]
+    scores = await asyncio.gather(*(checker.score(check, "a\nb") for check in checks))
+    assert scores == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(("check", "text"), [(ENDLESS, "a" * 60 + "b"), (BRANCHING, "1")])
+async def test_a_check_without_end_is_given_up_and_the_next_one_works(
+    checker: Checker, check: Check, text: str
+) -> None:
+    began_s = time.monotonic()
+    assert await checker.score(check, text) is None
+    assert time.monotonic() - began_s < 5
+    assert await checker.score(AnswerCheck(answer="a"), "a") == 1.0
+
+
+async def test_the_event_loop_goes_on_while_a_check_takes_its_time(checker: Checker) -> None:
+    await checker.score(AnswerCheck(answer="a"), "a")
+    scoring = asyncio.create_task(checker.score(ENDLESS, "a" * 60 + "b"))
+    longest_s, before_s = 0.0, time.monotonic()
+    while not scoring.done():
+        await asyncio.sleep(0.001)
+        longest_s, before_s = max(longest_s, time.monotonic() - before_s), time.monotonic()
+    assert longest_s < 0.25
+
+
+async def test_a_check_that_was_abandoned_leaves_no_reply_for_the_next(checker: Checker) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await checker.score(ENDLESS, "a" * 60 + "b")
+    assert await checker.score(AnswerCheck(answer="a"), "b") == 0.0
+
+
+async def test_a_schema_that_lies_elsewhere_gives_no_score(checker: Checker) -> None:
+    assert await checker.score(SchemaCheck(schema={"$ref": "file:///etc/hostname"}), "{}") is None
+
+
+async def test_text_of_any_kind_and_length_arrives(checker: Checker) -> None:
+    text = "\u2028\r\n\x00😀" * 50_000
+    assert await checker.score(PatternCheck(pattern="😀$"), text) == 1.0
