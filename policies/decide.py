@@ -7,27 +7,36 @@ because an estimate does: then the policy's static order decides, and the decisi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from policies.cascade import planned, whole
 from policies.errors import CandidateError
 from policies.estimators.base import Estimator, is_sound
-from policies.exploration import epsilon_softmax, sample
+from policies.exploration import sample
 from policies.feasibility import breach, structural_exclusion
 from policies.policy import Policy
+from policies.rules import NO_RULING, Ruling
+from policies.spread import spread
 from policies.types import (
+    NO_PRICES,
     Candidate,
     CandidateState,
+    CascadePlan,
     Decision,
     Estimate,
     Exclusion,
     ExclusionReason,
+    Prices,
     RoutingRequest,
     Verdict,
 )
-from policies.utility import utilities
+from policies.utility import priced, utilities
 
 __all__ = ("decide",)
+
+_NEVER_TRIED: Mapping[str, int] = {}
 
 
 def decide(
@@ -37,71 +46,139 @@ def decide(
     *,
     estimator: Estimator,
     rng: np.random.Generator,
+    ruling: Ruling = NO_RULING,
+    prices: Prices = NO_PRICES,
+    tried: Mapping[str, int] = _NEVER_TRIED,
 ) -> Decision:
     """Choose a candidate.
 
     Args:
-        request: What is asked for, and within which limits.
+        request: What is asked for, and within which limits, as the ruling leaves it.
         candidates: Variants with their state at this moment, names distinct.
-        policy: Exploration and static order.
+        policy: Exploration, trials, cascade and static order.
         estimator: Predicts what each candidate will do.
-        rng: One number is drawn from it, and only where there is something to draw.
+        rng: Drawn from only where there is something to draw.
+        ruling: Of the policy's rules on this request.
+        prices: What a dollar and a second are worth to the tenant now, and what its budget has left.
+        tried: Requests that each variant on trial has had.
 
     Returns:
         A decision with one verdict per candidate in the given order. `choice` is None only when every candidate is
-        excluded for what it is. Limits that nobody is predicted to keep are broken as little as possible.
+        excluded for what it is. Limits that nobody is predicted to keep are broken as little as possible. Without
+        exploration the choice is worth at least as much, at the given prices, as any mix of what is feasible.
 
     Raises:
         CandidateError: Two candidates have the same name.
     """
     if len({candidate.name for candidate in candidates}) < len(candidates):
         raise CandidateError("two candidates have the same name")
-    excluded = {c.name: e for c in candidates if (e := structural_exclusion(request, c)) is not None}
-    able = [candidate for candidate in candidates if candidate.name not in excluded]
+    case = _Case(request=request, candidates=candidates, policy=policy, ruling=ruling, prices=prices)
+    case.excluded = {c.name: e for c in candidates if (e := structural_exclusion(request, c)) is not None}
+    able = [candidate for candidate in candidates if candidate.name not in case.excluded]
     if not able:
-        return Decision(choice=None, verdicts=_verdicts(candidates, excluded, {}, {}, {}))
+        return case.decided(None, {})
     estimates = _estimates(request, able, estimator)
     if estimates is None:
         name = _static_choice(able, policy)
-        return Decision(
-            choice=name, verdicts=_verdicts(candidates, excluded, {}, {}, {name: 1.0}), fallback_used=True
-        )
-    return _decide(request, candidates, policy, able=able, estimates=estimates, excluded=excluded, rng=rng)
-
-
-def _decide(
-    request: RoutingRequest,
-    candidates: Sequence[Candidate],
-    policy: Policy,
-    *,
-    able: list[Candidate],
-    estimates: dict[str, Estimate],
-    excluded: dict[str, Exclusion],
-    rng: np.random.Generator,
-) -> Decision:
-    breaches = {n: b for n, e in estimates.items() if (b := breach(e, request.objective.limits)) is not None}
-    values = dict(zip(estimates, utilities(list(estimates.values()), request.objective.weights), strict=True))
-    violated: ExclusionReason | None = None
-    if len(breaches) == len(able):
-        least = min(breaches, key=lambda name: (breaches[name][0], -values[name]))
-        violated = breaches.pop(least)[1].reason
-    excluded = excluded | {name: exclusion for name, (_, exclusion) in breaches.items()}
-    feasible = [candidate for candidate in able if candidate.name not in breaches]
-    scores = [values[candidate.name] for candidate in feasible]
-    probabilities = epsilon_softmax(
-        scores,
-        epsilon=policy.exploration.epsilon,
-        temperature=policy.exploration.temperature,
-        explorable=_explorable(feasible),
+        return case.decided(name, {name: 1.0}, fallback_used=True)
+    case.estimates = estimates
+    case.consider_cascade()
+    case.weigh()
+    feasible = [candidate for candidate in able if candidate.name not in case.breaches]
+    probabilities = spread(
+        feasible, case.estimates, case.values, policy=policy, weights=request.objective.weights, tried=tried, rng=rng
     )
-    index = sample(probabilities, rng) if len(feasible) > 1 else 0
+    chosen = feasible[sample(probabilities, rng) if len(feasible) > 1 else 0].name
+    best = max(case.values[candidate.name] for candidate in feasible)
     propensities = {c.name: p for c, p in zip(feasible, probabilities, strict=True)}
-    return Decision(
-        choice=feasible[index].name,
-        verdicts=_verdicts(candidates, excluded, estimates, values, propensities),
-        violated=violated,
-        explored=scores[index] < max(scores),
-    )
+    return case.decided(chosen, propensities, explored=case.values[chosen] < best)
+
+
+@dataclass(kw_only=True)
+class _Case:
+    """One decision in the making."""
+
+    request: RoutingRequest
+    candidates: Sequence[Candidate]
+    policy: Policy
+    ruling: Ruling
+    prices: Prices
+    excluded: dict[str, Exclusion] = field(default_factory=dict)
+    """For what a candidate is."""
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    """Utility at the prices, the rule's preferences included."""
+    breaches: dict[str, Exclusion] = field(default_factory=dict)
+    """For what a candidate is predicted to do."""
+    violated: ExclusionReason | None = None
+    cascade: CascadePlan | None = None
+
+    def consider_cascade(self) -> None:
+        """Let a cascade take the place of its first variant, where it may, keeps the limits and is better."""
+        plan = planned(self.request, self.policy, self.ruling)
+        if plan is None or not {plan.first, plan.then} <= self.estimates.keys():
+            return
+        together = whole(self.estimates[plan.first], self.estimates[plan.then], self.policy)
+        if together is None or self._breach(together) is not None:
+            return
+        alone, cascaded = self._values([self.estimates[plan.first], together])
+        if cascaded > alone:
+            self.cascade = plan
+            self.estimates[plan.first] = together
+
+    def weigh(self) -> None:
+        """Find who breaks a limit, who breaks it least if all do, and what each is worth."""
+        valued = self._values(list(self.estimates.values()))
+        prefer = self.ruling.then.prefer
+        self.values = {n: value + prefer.get(n, 0.0) for n, value in zip(self.estimates, valued, strict=True)}
+        broken = {n: b for n, e in self.estimates.items() if (b := self._breach(e)) is not None}
+        if len(broken) == len(self.estimates):
+            least = min(broken, key=lambda name: (broken[name][0], -self.values[name]))
+            self.violated = broken.pop(least)[1].reason
+        self.breaches = {name: exclusion for name, (_, exclusion) in broken.items()}
+
+    def decided(
+        self,
+        choice: str | None,
+        propensities: Mapping[str, float],
+        *,
+        explored: bool = False,
+        fallback_used: bool = False,
+    ) -> Decision:
+        """The decision, with what was thought of every candidate."""
+        return Decision(
+            choice=choice,
+            verdicts=tuple(self._verdict(c, propensities.get(c.name, 0.0)) for c in self.candidates),
+            violated=self.violated,
+            explored=explored,
+            rule=self.ruling.rule,
+            prices=self.prices,
+            cascade=self.cascade,
+            fallback_used=fallback_used,
+        )
+
+    def _verdict(self, candidate: Candidate, propensity: float) -> Verdict:
+        name = candidate.name
+        excluded = self.excluded.get(name) or self.breaches.get(name)
+        return Verdict(
+            variant=name,
+            state=candidate.state,
+            excluded_because=excluded,
+            estimate=self.estimates.get(name),
+            utility=None if excluded else self.values.get(name),
+            propensity=propensity,
+            queued=candidate.queued,
+            running=candidate.running,
+            starts_in_s=candidate.starts_in_s,
+        )
+
+    def _values(self, estimates: list[Estimate]) -> list[float]:
+        worth = utilities(estimates, self.request.objective.weights)
+        return [priced(value, e, self.prices) for value, e in zip(worth, estimates, strict=True)]
+
+    def _breach(self, estimate: Estimate) -> tuple[float, Exclusion] | None:
+        confidence = self.ruling.then.quality_confidence
+        return breach(estimate, self.request.objective.limits, prices=self.prices, quality_confidence=confidence)
 
 
 def _estimates(
@@ -122,31 +199,3 @@ def _static_choice(able: Sequence[Candidate], policy: Policy) -> str:
     rank = {name: position for position, name in enumerate(policy.fallback)}
     warm_first = min(able, key=lambda c: (c.state is not CandidateState.WARM, rank.get(c.name, len(rank))))
     return warm_first.name
-
-
-def _explorable(feasible: Sequence[Candidate]) -> list[bool]:
-    """Exploration wakes nobody up: a cold start costs the caller seconds and defeats stopping idle variants."""
-    return [candidate.state is CandidateState.WARM for candidate in feasible]
-
-
-def _verdicts(
-    candidates: Sequence[Candidate],
-    excluded: Mapping[str, Exclusion],
-    estimates: Mapping[str, Estimate],
-    values: Mapping[str, float],
-    propensities: Mapping[str, float],
-) -> tuple[Verdict, ...]:
-    return tuple(
-        Verdict(
-            variant=candidate.name,
-            state=candidate.state,
-            excluded_because=excluded.get(candidate.name),
-            estimate=estimates.get(candidate.name),
-            utility=None if candidate.name in excluded else values.get(candidate.name),
-            propensity=propensities.get(candidate.name, 0.0),
-            queued=candidate.queued,
-            running=candidate.running,
-            starts_in_s=candidate.starts_in_s,
-        )
-        for candidate in candidates
-    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ("epsilon_softmax", "sample")
+__all__ = ("epsilon_softmax", "sample", "thompson", "with_trials")
 
 
 def epsilon_softmax(
@@ -41,6 +41,58 @@ def epsilon_softmax(
         (1.0 - uniform) * weight / total + (uniform / reach if may else 0.0)
         for weight, may in zip(weights, explorable, strict=True)
     ]
+
+
+def thompson(
+    utilities: Sequence[float],
+    spreads: Sequence[float],
+    *,
+    epsilon: float,
+    draws: int,
+    explorable: Sequence[bool],
+    rng: np.random.Generator,
+) -> list[float]:
+    """`(1 - epsilon) * P(best) + epsilon * uniform(explorable)`, P(best) by Monte Carlo over normal posteriors.
+
+    The shares of wins over the draws are the distribution that is logged and sampled from, so that given the draws
+    the propensities are exact. Against the posterior's own P(best) a share p errs by sqrt(p * (1 - p) / draws):
+    at most 0.044 for 128 draws. (Thompson, 1933; sampling from an estimated distribution rather than by one draw is
+    what makes the choice usable off-policy.)
+
+    Args:
+        utilities: Means, one per feasible candidate, at least one.
+        spreads: Standard deviations of the same.
+        epsilon: Share of the uniform part: each explorable candidate has at least epsilon / n.
+        draws: Posterior draws.
+        explorable: Which candidates may win by luck; one that is not wins only where its mean is the best.
+        rng: Draws `draws * n` normals.
+
+    Returns:
+        Probabilities that sum to 1.
+    """
+    means, best = np.array(utilities), max(utilities)
+    may = np.array(explorable) | (means == best)
+    drawn = means + np.array(spreads) * rng.standard_normal((draws, len(means)))
+    wins = np.bincount(np.where(may, drawn, -np.inf).argmax(axis=1), minlength=len(means)) / draws
+    reach = sum(explorable)
+    uniform = epsilon if reach else 0.0
+    return [
+        (1.0 - uniform) * float(win) + (uniform / reach if may else 0.0)
+        for win, may in zip(wins, explorable, strict=True)
+    ]
+
+
+def with_trials(probabilities: Sequence[float], forced: Sequence[float]) -> list[float]:
+    """The distribution once a share of it is forced: `(1 - sum(forced)) * p + forced`.
+
+    Args:
+        probabilities: Sum to 1.
+        forced: Not negative; scaled down to sum to 1 at most.
+    """
+    total = sum(forced)
+    scale = 1.0 / max(1.0, total)
+    rest = 1.0 - min(1.0, total)
+    return [rest * p + scale * share for p, share in zip(probabilities, forced, strict=True)]
 
 
 def sample(probabilities: Sequence[float], rng: np.random.Generator) -> int:

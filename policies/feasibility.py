@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from statistics import NormalDist
+
 from policies.types import (
+    NO_PRICES,
     Candidate,
     CandidateState,
     Estimate,
     Exclusion,
     ExclusionReason,
     Limits,
+    Prices,
     RoutingRequest,
 )
 
@@ -49,23 +54,44 @@ def _shut_out(request: RoutingRequest, variant: str) -> Exclusion | None:
     return None
 
 
-def breach(estimate: Estimate, limits: Limits) -> tuple[float, Exclusion] | None:
+def breach(
+    estimate: Estimate, limits: Limits, *, prices: Prices = NO_PRICES, quality_confidence: float | None = None
+) -> tuple[float, Exclusion] | None:
     """The worst broken limit, with its relative excess above 0; None where all hold.
 
-    The excess of an upper limit is predicted / limit - 1, that of the quality floor 1 - predicted / floor.
+    Upper quantiles are held against limits of time where they are known. A quality floor with a confidence holds if
+    the lower bound `quality - z * se` is above it. The excess of an upper limit is predicted / limit - 1, that of the
+    floor 1 - predicted / floor.
     """
     broken: list[tuple[float, Exclusion]] = []
     for reason, predicted, limit, unit in (
-        (ExclusionReason.TTFT, estimate.ttft_s, limits.ttft_s, "s"),
-        (ExclusionReason.LATENCY, estimate.latency_s, limits.latency_s, "s"),
+        (ExclusionReason.TTFT, _known(estimate.ttft_high_s, estimate.ttft_s), limits.ttft_s, "s"),
+        (ExclusionReason.LATENCY, _known(estimate.latency_high_s, estimate.latency_s), limits.latency_s, "s"),
         (ExclusionReason.COST, estimate.cost_usd, limits.max_cost_usd, "USD"),
+        (ExclusionReason.BUDGET, estimate.cost_usd, prices.ceiling_usd, "USD"),
     ):
         if limit is not None and predicted > limit:
-            detail = f"predicted {reason} {predicted:.4g} {unit} > limit {limit:.4g} {unit}"
-            broken.append((predicted / limit - 1.0, Exclusion(reason=reason, detail=detail)))
-    floor = limits.min_quality
-    if floor is not None and estimate.quality < floor:
-        detail = f"predicted quality {estimate.quality:.3f} < floor {floor:.3f}"
-        exclusion = Exclusion(reason=ExclusionReason.QUALITY, detail=detail)
-        broken.append((1.0 - estimate.quality / floor, exclusion))
+            what = "cost" if reason is ExclusionReason.BUDGET else reason
+            detail = f"predicted {what} {predicted:.4g} {unit} > {_NAMES.get(reason, 'limit')} {limit:.4g} {unit}"
+            broken.append((predicted / max(limit, _LEAST) - 1.0, Exclusion(reason=reason, detail=detail)))
+    floor, quality = limits.min_quality, estimate.quality
+    if quality_confidence is not None:
+        quality = max(0.0, quality - _z(quality_confidence) * estimate.quality_se)
+    if floor is not None and quality < floor:
+        sure = "" if quality_confidence is None else f" with {quality_confidence:.0%} confidence"
+        detail = f"predicted quality {quality:.3f}{sure} < floor {floor:.3f}"
+        broken.append((1.0 - quality / floor, Exclusion(reason=ExclusionReason.QUALITY, detail=detail)))
     return max(broken, key=lambda item: item[0], default=None)
+
+
+_NAMES = {ExclusionReason.BUDGET: "what the budget has for one request,"}
+_LEAST = 1e-12
+
+
+def _known(high: float | None, point: float) -> float:
+    return point if high is None else high
+
+
+@lru_cache(maxsize=64)
+def _z(confidence: float) -> float:
+    return NormalDist().inv_cdf(confidence)

@@ -119,9 +119,13 @@ class Cascade(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     then: str
     """The variant that is asked when the first answer will not do."""
     threshold: Ratio | None = None
-    """Confidence (`exp` of the mean token log-probability) below which is escalated; None takes the learned one."""
+    """Confidence (`exp` of the mean token log-probability) below which is escalated; `trilemma train` learns it."""
     checks: bool = True
     """Also escalate when a programmatic check of the request fails."""
+    escalates: Ratio = 0.5
+    """Share of the requests that the threshold is expected to escalate."""
+    recovers: Ratio = 0.5
+    """Share of the quality between the first and the second variant that this is expected to win back."""
 
 
 class Hedge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ import msgspec
 from policies.policy import Match, Policy, Then
 from policies.types import RoutingRequest, RuleScope
 
-__all__ = ("Ruling", "apply", "matches", "ruling")
+__all__ = ("NO_RULING", "Ruling", "apply", "matches", "ruling")
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,8 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What it does."""
 
 
-_NO_RULE = Ruling()
+NO_RULING = Ruling()
+"""Changes nothing."""
 
 
 def apply(request: RoutingRequest, policy: Policy) -> tuple[RoutingRequest, Ruling]:
@@ -47,7 +48,7 @@ def ruling(request: RoutingRequest, policy: Policy) -> Ruling:
     for rule in policy.rules:
         if matches(rule.match, request):
             return Ruling(rule=rule.name, then=rule.then)
-    return _NO_RULE
+    return NO_RULING
 
 
 def matches(match: Match, request: RoutingRequest) -> bool:

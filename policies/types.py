@@ -13,14 +13,17 @@ from msgspec import Meta
 from policies.features.types import Features
 
 __all__ = (
+    "NO_PRICES",
     "Candidate",
     "CandidateState",
+    "CascadePlan",
     "Decision",
     "Estimate",
     "Exclusion",
     "ExclusionReason",
     "Limits",
     "Objective",
+    "Prices",
     "Profile",
     "RoutingRequest",
     "RuleScope",
@@ -62,6 +65,8 @@ class ExclusionReason(StrEnum):
     """Its predicted latency breaks the limit."""
     COST = "cost"
     """Its predicted cost breaks the limit."""
+    BUDGET = "budget"
+    """Its predicted cost is more than the tenant's budget has for one request now."""
     QUALITY = "quality"
     """Its predicted quality is below the floor."""
 
@@ -111,6 +116,21 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     stated_by: Literal["policy", "request"] = "policy"
     """Whose weights they are: a rule may replace those a policy has behind a hint, never the caller's own."""
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's constraints make of dollars and seconds now: their shadow prices, and what is left."""
+
+    per_usd: NonNegative = 0.0
+    """Utility lost by a dollar."""
+    per_s: NonNegative = 0.0
+    """Utility lost by a second of latency."""
+    ceiling_usd: float | None = None
+    """The most one request may be predicted to cost; None without a budget, negative when nothing is left."""
+
+
+NO_PRICES = Prices()
+"""Nothing is scarce."""
 
 
 class RuleScope(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,6 +239,17 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     """For a person: predicted value against limit."""
 
 
+class CascadePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant answers first; the other where that answer will not do."""
+
+    first: str
+    then: str
+    threshold: Ratio | None
+    """Confidence below which the first answer will not do; None leaves it to the checks."""
+    checks: bool
+    """Whether it will not do either when a programmatic check of the request fails."""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the decision thought of one candidate."""
 
@@ -247,6 +278,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Set when nothing was feasible and the least violation was taken."""
     explored: bool = False
     """Whether the choice is not the one of highest utility."""
+    rule: str | None = None
+    """The policy's rule that applied."""
+    prices: Prices = NO_PRICES
+    """What dollars and seconds were worth."""
+    cascade: CascadePlan | None = None
+    """Set when choosing `cascade.first` means to escalate unless its answer is good enough."""
     fallback_used: bool = False
     """Whether the policy's static order decided, because estimates could not be trusted."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policies.types import Estimate, Weights
+from policies.types import Estimate, Prices, Weights
 
-__all__ = ("utilities",)
+__all__ = ("priced", "shares", "utilities")
 
 
 def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
@@ -17,14 +17,24 @@ def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
     of ten tokens as for one of a thousand. The best and not the worst is the scale: a candidate that is slow or dear,
     such as one that must be started first, then changes nothing between the others.
     """
-    total = weights.speed + weights.cost + weights.accuracy
-    accuracy, cost, speed = weights.accuracy / total, weights.cost / total, weights.speed / total
+    accuracy, cost, speed = shares(weights)
     cheapest = min((e.cost_usd for e in estimates), default=0.0)
     fastest = min((e.latency_s for e in estimates), default=0.0)
     return [
         accuracy * e.quality + cost * _share(cheapest, e.cost_usd) + speed * _share(fastest, e.latency_s)
         for e in estimates
     ]
+
+
+def priced(utility: float, estimate: Estimate, prices: Prices) -> float:
+    """Utility less what the tenant's constraints make the estimate's dollars and seconds cost."""
+    return utility - prices.per_usd * estimate.cost_usd - prices.per_s * estimate.latency_s
+
+
+def shares(weights: Weights) -> tuple[float, float, float]:
+    """The weights of accuracy, cost and speed, normalised to sum to 1."""
+    total = weights.speed + weights.cost + weights.accuracy
+    return weights.accuracy / total, weights.cost / total, weights.speed / total
 
 
 def _share(best: float, value: float) -> float:

@@ -12,12 +12,14 @@ from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
 from policies.policy import Exploration, Policy
 from policies.types import (
+    NO_PRICES,
     Candidate,
     CandidateState,
     Decision,
     Estimate,
     Limits,
     Objective,
+    Prices,
     Profile,
     RoutingRequest,
     Weights,
@@ -149,8 +151,9 @@ def decided(
     *,
     estimator: Estimator | None = None,
     seed: int = 0,
+    prices: Prices = NO_PRICES,
 ) -> Decision:
     """Decide with a fresh seeded generator; without a policy the best is taken for certain."""
     policy = policy or Policy(hash="greedy", priorities={}, exploration=Exploration(epsilon=0.0))
     rng = np.random.default_rng(seed)
-    return decide(request, candidates, policy, estimator=estimator or CardEstimator(), rng=rng)
+    return decide(request, candidates, policy, estimator=estimator or CardEstimator(), rng=rng, prices=prices)

@@ -1,0 +1,67 @@
+"""Start with a cheaper variant and escalate where its answer will not do.
+
+To a decision a cascade is one candidate more expensive and better than its first variant: its estimate is that of the
+whole. So it is weighed, limited, explored and logged like any other, under the first variant's name.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from policies.policy import Policy
+from policies.rules import Ruling
+from policies.types import CascadePlan, Estimate, RoutingRequest
+
+__all__ = ("escalation", "planned", "whole")
+
+
+def planned(request: RoutingRequest, policy: Policy, ruling: Ruling) -> CascadePlan | None:
+    """The cascade that policy and rule allow for a request; none for one that names its variant, or was tried."""
+    cascade = policy.cascade
+    if cascade is None or not ruling.then.cascade or request.failed:
+        return None
+    if cascade.threshold is None and not cascade.checks:
+        return None
+    return CascadePlan(first=cascade.first, then=cascade.then, threshold=cascade.threshold, checks=cascade.checks)
+
+
+def whole(first: Estimate, then: Estimate, policy: Policy) -> Estimate | None:
+    """The estimate of a cascade; None where the second variant is not thought better, so that it would win nothing.
+
+    The first answer is held back until it is judged, and so even the first token comes after it. Upper quantiles are
+    those of the escalated path: a limit must hold also for who is escalated.
+    """
+    cascade = policy.cascade
+    if cascade is None or then.quality <= first.quality:
+        return None
+    share = cascade.escalates
+    first_high = _known(first.latency_high_s, first.latency_s)
+    return msgspec.structs.replace(
+        first,
+        quality=first.quality + cascade.recovers * (then.quality - first.quality),
+        quality_se=max(first.quality_se, then.quality_se),
+        ttft_s=first.latency_s + share * then.ttft_s,
+        ttft_high_s=first_high + _known(then.ttft_high_s, then.ttft_s),
+        latency_s=first.latency_s + share * then.latency_s,
+        latency_high_s=first_high + _known(then.latency_high_s, then.latency_s),
+        cost_usd=first.cost_usd + share * then.cost_usd,
+    )
+
+
+def escalation(plan: CascadePlan, *, confidence: float | None, checks_failed: bool) -> str | None:
+    """Why the first answer will not do; None where it will.
+
+    Args:
+        plan: Of the decision.
+        confidence: `exp` of the answer's mean token log-probability; None where the engine does not tell.
+        checks_failed: Whether a programmatic check of the request failed.
+    """
+    if plan.checks and checks_failed:
+        return "check_failed"
+    if plan.threshold is not None and confidence is not None and confidence < plan.threshold:
+        return "low_confidence"
+    return None
+
+
+def _known(high: float | None, point: float) -> float:
+    return point if high is None else high
