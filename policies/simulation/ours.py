@@ -19,8 +19,18 @@ __all__ = ("TRILEMMA", "Fitted")
 F64 = NDArray[np.float64]
 
 FIRST_FIT = 100
+FIT_AGAIN = 500
+"""Requests between two fits, once there are as many; before that the log doubles between them."""
+
 EXPLORED = 0.05
 """Share of requests spread evenly, as the default policy has it, where there was no warm start."""
+
+
+TRIALS, TRIAL_SHARE = 200, 0.2
+"""Requests for which an arm that joins is tried regardless, and the share of requests that are."""
+
+COST_RATE = 0.02
+"""How fast an arm's costs against what was predicted are followed."""
 
 
 class Fitted:
@@ -28,11 +38,13 @@ class Fitted:
 
     def __init__(self, rows: Labelled, _rng: np.random.Generator) -> None:
         """Fit on what is revealed."""
-        request, variant = np.nonzero(~np.isnan(rows.quality))
+        request, arm = np.nonzero(~np.isnan(rows.quality))
+        tried, variant = np.unique(arm, return_inverse=True)
         judgements = Judgements(
-            request=request, variant=variant, score=rows.quality[request, variant], weight=np.ones(len(request))
+            request=request, variant=variant, score=rows.quality[request, arm], weight=np.ones(len(request))
         )
-        self.quality: QualityModel = fit_quality(rows.queries.features, judgements, variants=rows.arms)
+        names = tuple(rows.arms[place] for place in tried)
+        self.quality: QualityModel = fit_quality(rows.queries.features, judgements, variants=names)
         self._scaling = Scaling.of(rows.queries.features)
         self._costs = CostModel(Design.of(rows.queries.features, self._scaling).matrix, rows)
 
@@ -70,6 +82,8 @@ class _Run:
         self._explored = EXPLORED if fitted is None else 0.0
         self._revealed: list[tuple[int, int, float, float]] = []
         self._fit_at = FIRST_FIT
+        self._cost_ratio = np.ones(len(world.arms))
+        self._on_trial: dict[int, int] = {}
         budget_usd = task.budget_usd
         self._pacer = None if budget_usd is None else Pacer(Budget(usd=budget_usd), now_s=0.0)
 
@@ -79,8 +93,16 @@ class _Run:
         if self._quality is None or self._costs is None:
             return int(self._rng.choice(among))
         names = [self._world.arms[arm] for arm in among]
+        for arm, name in zip(among, names, strict=True):
+            if name not in self._quality.names:
+                self._quality.add(name, parent=self._quality.names[-1])
+                self._on_trial[arm] = TRIALS
+                self._fit_at = len(self._revealed) + FIRST_FIT
         quality = self._quality.predict(self._world.queries.features[row], names=names)[0]
-        cost_usd = self._costs[row, list(among)]
+        cost_usd = (self._costs[row] * self._cost_ratio)[list(among)]
+        for arm, left in self._on_trial.items():
+            if left > 0 and arm in among and self._rng.random() < TRIAL_SHARE:
+                return arm
         if self._explored and self._rng.random() < self._explored:
             return int(self._rng.choice(among))
         if self._pacer is None:
@@ -93,12 +115,16 @@ class _Run:
     def learn(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
         if self._pacer is not None:
             self._pacer.charge(cost_usd)
+        if arm in self._on_trial:
+            self._on_trial[arm] -= 1
+        if self._costs is not None:
+            self._cost_ratio[arm] += COST_RATE * (cost_usd / self._costs[row, arm] - self._cost_ratio[arm])
         if self._quality is not None:
             self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
         if self._world.warm is None:
             self._revealed.append((row, arm, quality, cost_usd))
             if len(self._revealed) >= self._fit_at:
-                self._fit_at *= 2
+                self._fit_at = len(self._revealed) + min(len(self._revealed), FIT_AGAIN)
                 self._fit()
 
     def greedy(self, rows: NDArray[np.int64], *, among: tuple[int, ...]) -> NDArray[np.int64]:
@@ -108,9 +134,12 @@ class _Run:
         features = self._world.queries.features
         quality = np.array([self._quality.predict(features[row], names=names)[0] for row in rows.tolist()])
         price = self._task.per_usd if self._pacer is None else self._pacer.price_per_usd
-        chosen: NDArray[np.int64] = arms[np.argmax(quality - price * self._costs[rows][:, arms], axis=1)]
+        chosen: NDArray[np.int64] = arms[
+            np.argmax(quality - price * (self._costs[rows] * self._cost_ratio)[:, arms], axis=1)
+        ]
         return chosen
 
     def _fit(self) -> None:
         fitted = Fitted(Labelled.of_choices(self._world.arms, self._world.queries, self._revealed), self._rng)
         self._quality, self._costs = OnlineQuality(fitted.quality), fitted.costs(self._world.queries)
+        self._cost_ratio[:] = 1.0

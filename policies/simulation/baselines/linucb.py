@@ -14,8 +14,8 @@ __all__ = ("LinearFit", "linucb")
 
 F64 = NDArray[np.float64]
 
-ALPHA = 0.05
-"""Standard errors of optimism."""
+ALPHA, ALPHA_COLD = 0.05, 0.5
+"""Standard errors of optimism after a warm start, and without one."""
 DIMENSIONS = 25
 RIDGE = 1.0
 
@@ -83,7 +83,7 @@ def linucb(world: World) -> Start:
 
 class _LinUcb:
     def __init__(self, world: World, task: Task, *, x: F64, known: F64 | None) -> None:
-        self._x = x
+        self._x, self._alpha = x, ALPHA_COLD if known is None else ALPHA
         self._arms = _Arms(len(world.arms), x.shape[1])
         if known is not None and world.warm is not None:
             self._arms.warm(known, world.warm)
@@ -94,7 +94,7 @@ class _LinUcb:
     def choose(self, row: int, *, among: tuple[int, ...]) -> int:
         x = self._x[row]
         spread = np.einsum("i,kij,j->k", x, self._arms.inverse, x)
-        optimistic = self._arms.theta @ x + ALPHA * np.sqrt(spread)
+        optimistic = self._arms.theta @ x + self._alpha * np.sqrt(spread)
         return best(optimistic, self._arms.costs(), self._pacer, among=among)
 
     def learn(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:

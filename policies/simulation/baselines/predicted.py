@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.simulation.baselines.pacing import Pacer, best
+from policies.simulation.crossfit import out_of_fold
 from policies.simulation.methods import Learner, Router, Start, Task, World
 from policies.simulation.queries import Labelled
 
@@ -21,7 +22,6 @@ F64 = NDArray[np.float64]
 
 FIRST_FIT = 100
 EXPLORED = 0.05
-_FOLDS = 5
 
 
 def predicted(learner: Learner) -> Callable[[World], Start]:
@@ -30,7 +30,7 @@ def predicted(learner: Learner) -> Callable[[World], Start]:
     def prepare(world: World) -> Start:
         if world.warm is None:
             return lambda task, rng: _Cold(world, task, learner=learner, rng=rng)
-        seen = _out_of_fold(learner, world.warm)
+        seen = out_of_fold(learner, world.warm, seed=0)
         outlook = learner(world.warm, np.random.default_rng(0)).predict(world.queries)
         return lambda task, _: _Warm(*outlook, pacer=Pacer(*seen, task))
 
@@ -93,15 +93,3 @@ class _Cold:
             return self._task
         whole = self._task.budget_usd * self._task.requests
         return Task(requests=left, budget_usd=(whole - spent_usd) / max(1, left))
-
-
-def _out_of_fold(learner: Learner, rows: Labelled) -> tuple[F64, F64]:
-    """Predictions for rows by learners that did not see them."""
-    rng = np.random.default_rng(0)
-    fold = rng.permutation(len(rows)) % _FOLDS
-    quality, cost_usd = np.empty_like(rows.quality), np.empty_like(rows.cost_usd)
-    for held in range(_FOLDS):
-        inside = fold == held
-        learned = learner(rows.take(~inside), rng)
-        quality[inside], cost_usd[inside] = learned.predict(rows.queries.take(inside))
-    return quality, cost_usd

@@ -7,19 +7,27 @@ the budget, the oracle chooses by the true outcomes at the one price that keeps 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.evaluation.hull import zero_router
 from policies.simulation.methods import Method, Start, Task, World
+from policies.simulation.protocols.replay import replay, worth
 from policies.simulation.queries import Labelled, Told, silent
+from policies.simulation.results import (
+    OURS,
+    BudgetFigures,
+    Figures,
+    Sampled,
+    figures,
+    mean_over_seeds,
+    percentiles,
+)
 
-__all__ = ("PUBLISHED", "PUBLISHED_BUDGETS_USD", "Run", "mix", "oracle", "stream", "streams")
-
-F64 = NDArray[np.float64]
+__all__ = ("PUBLISHED", "PUBLISHED_BUDGETS_USD", "measure", "mix", "oracle")
 
 PUBLISHED: dict[float, float] = {
     8.3e-5: 0.813,
@@ -34,50 +42,7 @@ PUBLISHED: dict[float, float] = {
 PUBLISHED_BUDGETS_USD = tuple(PUBLISHED)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One stream."""
-
-    quality: float
-    cost_usd: float
-    """Means a request."""
-    choose_us: NDArray[np.float32]
-    """Microseconds that each choice took; shape (n,)."""
-    shares: F64
-    """Of the requests, by arm; shape (k,)."""
-
-
-def stream(rows: Labelled, start: Start, task: Task, *, seed: int, now_ns: Callable[[], int]) -> Run:
-    """Stream all rows once.
-
-    Args:
-        rows: The outcomes, all revealed; only the chosen ones are passed on.
-        start: Of the method, prepared for a world whose queries are these rows.
-        task: With its budget.
-        seed: Of the order, the same for every method, and of the method's own generator.
-        now_ns: A clock, for the time a choice takes.
-    """
-    order = np.random.default_rng(seed).permutation(len(rows))
-    router = start(task, np.random.default_rng((seed, 1)))
-    among = tuple(range(len(rows.arms)))
-    qualities, costs = rows.quality.tolist(), rows.cost_usd.tolist()
-    chosen, took = np.empty(len(rows), np.int64), np.empty(len(rows), np.float32)
-    for i, row in enumerate(order.tolist()):
-        began_ns = now_ns()
-        arm = router.choose(row, among=among)
-        took[i] = (now_ns() - began_ns) / 1e3
-        chosen[row] = arm
-        router.learn(row, arm, quality=qualities[row][arm], cost_usd=costs[row][arm])
-    every = np.arange(len(rows))
-    return Run(
-        quality=float(rows.quality[every, chosen].mean()),
-        cost_usd=float(rows.cost_usd[every, chosen].mean()),
-        choose_us=took,
-        shares=np.bincount(chosen, minlength=len(among)) / len(rows),
-    )
-
-
-def streams(
+def measure(
     rows: Labelled,
     methods: Sequence[Method],
     *,
@@ -86,23 +51,97 @@ def streams(
     seeds: int,
     now_ns: Callable[[], int],
     told: Told = silent,
-) -> Mapping[str, list[list[Run]]]:
-    """Every method that can route under bandit feedback, at every budget, for every seed: `[name][budget][seed]`."""
+) -> dict[str, Figures]:
+    """Figures by method: the routers, the fixed arms, their mix, the oracle and what ParetoBandit published.
+
+    Args:
+        rows: The stream, complete.
+        methods: Those that cannot route under bandit feedback are left out.
+        warm: Rows of another table, known beforehand.
+        budgets_usd: Mean dollars a request, one run each. With one of them its figures are the method's; with several
+            they stand in `budgets`, one by one.
+        seeds: Each is another order.
+        now_ns: A clock, for the time a choice takes.
+        told: Told how far it is.
+    """
+    sampled: dict[str, list[dict[str, Sampled]]] = {}
+    more: dict[str, dict[str, float]] = {}
     world = World(arms=rows.arms, queries=rows.queries, warm=warm)
-    runs: dict[str, list[list[Run]]] = {}
     for method in methods:
         if method.prepare is None:
             continue
-        start = method.prepare(world)
-        runs[method.name] = []
+        start, sampled[method.name], took_us = method.prepare(world), [], []
         for place, budget_usd in enumerate(budgets_usd):
-            task = Task(requests=len(rows), budget_usd=budget_usd)
-            done = []
+            runs = []
             for seed in range(seeds):
-                done.append(stream(rows, start, task, seed=seed, now_ns=now_ns))
+                run = _run(rows, start, budget_usd, seed=seed, now_ns=now_ns)
+                runs.append(run[:3])
+                took_us.append(run[3])
                 told(method.name, (place + (seed + 1) / seeds) / len(budgets_usd))
-            runs[method.name].append(done)
-    return runs
+            sampled[method.name].append(_over_seeds(runs))
+        more[method.name] = percentiles(np.concatenate(took_us))
+    sampled |= _references(rows, budgets_usd)
+    ours = sampled.get(OURS)
+    return {
+        name: _figures(of, None if name == OURS else ours, budgets_usd, **more.get(name, {}))
+        for name, of in sampled.items()
+    }
+
+
+def _run(
+    rows: Labelled, start: Start, budget_usd: float, *, seed: int, now_ns: Callable[[], int]
+) -> tuple[float, float, float, NDArray[np.float32]]:
+    """Quality, cost and overspend of one stream, and how long its choices took."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    router = start(Task(requests=len(rows), budget_usd=budget_usd), np.random.default_rng((seed, 1)))
+    done = replay(router, rows, order, among=tuple(range(len(rows.arms))), now_ns=now_ns)
+    _, quality, cost_usd = worth(rows.take(order), done.chosen)
+    return quality, cost_usd, cost_usd / budget_usd - 1.0, done.took_us
+
+
+def _over_seeds(runs: Sequence[tuple[float, float, float]]) -> dict[str, Sampled]:
+    qualities, costs, overspends = (list(column) for column in zip(*runs, strict=True))
+    return {
+        "quality": mean_over_seeds(qualities),
+        "cost_usd": mean_over_seeds(costs),
+        "overspend": mean_over_seeds(overspends),
+        "overspend_max": Sampled(value=max(overspends)),
+    }
+
+
+def _references(rows: Labelled, budgets_usd: Sequence[float]) -> dict[str, list[dict[str, Sampled]]]:
+    """What needs no stream."""
+    found: dict[str, list[dict[str, Sampled]]] = {"oracle": [], "fixed-mix": []}
+    for budget_usd in budgets_usd:
+        found["oracle"].append(_known(*worth(rows, oracle(rows, budget_usd))[1:], budget_usd))
+        found["fixed-mix"].append(_known(*mix(rows, budget_usd), budget_usd))
+    for i, arm in enumerate(rows.arms):
+        _, quality, cost_usd = worth(rows, np.full(len(rows), i))
+        found[f"fixed:{arm}"] = [_known(quality, cost_usd, budget_usd) for budget_usd in budgets_usd]
+    return found
+
+
+def _known(quality: float, cost_usd: float, budget_usd: float) -> dict[str, Sampled]:
+    overspend = cost_usd / budget_usd - 1.0
+    of = {"quality": quality, "cost_usd": cost_usd, "overspend": overspend, "overspend_max": overspend}
+    return {name: Sampled(value=value) for name, value in of.items()}
+
+
+def _figures(
+    of: list[dict[str, Sampled]], ours: list[dict[str, Sampled]] | None, budgets_usd: Sequence[float], **more: float
+) -> Figures:
+    single = [figures(each, ours[i] if ours else None) for i, each in enumerate(of)]
+    budgets = [
+        BudgetFigures(
+            budget_usd=budget_usd,
+            **{name: sampled.value for name, sampled in each.items()},
+            ci95=figure.ci95,
+            ours_above=figure.ours_above,
+        )
+        for budget_usd, each, figure in zip(budgets_usd, of, single, strict=True)
+    ]
+    whole = single[0] if len(single) == 1 else Figures()
+    return msgspec.structs.replace(whole, budgets=budgets, **more)
 
 
 def mix(rows: Labelled, budget_usd: float) -> tuple[float, float]:
