@@ -36,6 +36,11 @@ class StatePaths:
         """Where the supervisor listens."""
         return self.run / "supervisor.sock"
 
+    @property
+    def reports(self) -> Path:
+        """What each training came to."""
+        return self.estimators / "reports"
+
     def database_url(self, settings: Settings) -> str:
         """The configured database, or an SQLite file here."""
         return settings.store.database_url or f"sqlite:///{(self.root / 'trilemma.db').resolve()}"

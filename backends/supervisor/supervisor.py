@@ -16,6 +16,7 @@ from backends.models.store import Store
 from backends.supervisor.build import BuildChild, BuildPlan
 from backends.supervisor.control import serve_control
 from backends.supervisor.fleet import Fleet
+from backends.supervisor.periodic import PeriodicPlan, run_periodically
 from backends.supervisor.servers import ServerKeeper, ServerPlan
 from backends.supervisor.settings import SupervisorSettings
 from backends.types import Variant
@@ -37,6 +38,7 @@ class Supervisor:
         settings: SupervisorSettings | None = None,
         servers: Sequence[ServerPlan] = (),
         build: BuildPlan | None = None,
+        periodic: Sequence[PeriodicPlan] = (),
         worker_argv: Sequence[str] = WORKER_ARGV,
     ) -> None:
         """Prepare; nothing starts yet.
@@ -49,6 +51,7 @@ class Supervisor:
             settings: Limits and memory budget.
             servers: API server processes to keep running.
             build: A program to run in the background that builds what is missing.
+            periodic: Programs to run again and again.
             worker_argv: The program of a worker, for tests.
         """
         self._settings = settings or SupervisorSettings()
@@ -56,6 +59,7 @@ class Supervisor:
         self._control_socket = control_socket
         self._servers = servers
         self._build_plan = build
+        self._periodic = periodic
         self._stopping = asyncio.Event()
         self._stops = 0
         self._keepers: list[asyncio.Task[None]] = []
@@ -105,6 +109,8 @@ class Supervisor:
             keeping = ServerKeeper(server).keep(grace_s=self._settings.server_grace_s)
             self._keepers.append(asyncio.create_task(keeping, name=server.name))
             self._keepers[-1].add_done_callback(lambda _: fleet.wake.set())
+        for plan in self._periodic:
+            self._keepers.append(asyncio.create_task(run_periodically(plan), name=plan.name))
         while not self._stopping.is_set():
             fleet.wake.clear()
             await fleet.refresh()

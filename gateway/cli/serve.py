@@ -15,6 +15,7 @@ from backends.builder.machine import measured_here
 from backends.errors import BackendError
 from backends.models.store import Store
 from backends.supervisor.build import BuildPlan
+from backends.supervisor.periodic import PeriodicPlan
 from backends.supervisor.servers import ServerPlan
 from backends.supervisor.settings import SupervisorSettings
 from backends.supervisor.supervisor import Supervisor
@@ -64,6 +65,7 @@ async def _supervise(
             for number in range(1, server.workers + 1)
         ],
         build=_build_plan(context, settings, store),
+        periodic=_training_plans(context, settings),
     )
     supervisor.stop_on_signals()
     host, port = listening.getsockname()[:2]
@@ -90,6 +92,16 @@ def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildP
         argv=_argv(context, "gateway.cli", "variants", "build", "--progress", "json", *missing),
         variants=missing,
     )
+
+
+def _training_plans(context: CliContext, settings: Settings) -> list[PeriodicPlan]:
+    """The trainer, by `trilemma train`, which itself looks whether enough is new."""
+    training = settings.training
+    if not training.enabled:
+        return []
+    publish = ["--publish"] if training.publish == "auto" else []
+    argv = _argv(context, "gateway.cli", "train", "--if-due", *publish)
+    return [PeriodicPlan(name="trainer", argv=argv, interval_s=training.interval_s)]
 
 
 def _argv(context: CliContext, module: str, *arguments: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backends.models.store import Store
 from backends.types import Capability, Engine, Variant
+from gateway.learning.store import EstimatorStore
 from gateway.paths import StatePaths
 from gateway.routing.candidates import profile
 from gateway.settings import Settings
@@ -22,7 +23,7 @@ def known_here(settings: Settings, paths: StatePaths) -> Known:
     return Known(
         variants={variant.name: _figures(variant, store) for variant in settings.variants},
         capabilities=frozenset(Capability),
-        estimators=frozenset(file.stem for file in paths.estimators.glob("*")),
+        estimators=EstimatorStore(paths.estimators).names(),
     )
 
 

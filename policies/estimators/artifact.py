@@ -84,7 +84,7 @@ def decode(data: bytes, *, kind: str, layout: str) -> Artifact:
         raise ArtifactError(f"the artifact takes {len(data)} bytes, at most {MAX_BYTES} are allowed")
     try:
         stored = msgspec.msgpack.decode(data, type=_Stored)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the artifact cannot be read: {error}") from None
     for what, found, expected in (
         ("format", stored.format, FORMAT),

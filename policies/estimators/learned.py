@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.errors import ArtifactError
+from policies.estimators.artifact import Artifact
 from policies.estimators.cost import cost_usd
 from policies.estimators.latency import CARD, LatencyModel
 from policies.estimators.length import LengthModel
+from policies.estimators.quality import OnlineQuality, QualityModel
 from policies.estimators.times import parts
 from policies.features.types import Features
 from policies.types import Candidate, Estimate, RoutingRequest
 
-__all__ = ("LearnedEstimator", "QualityPredictor")
+__all__ = ("LearnedEstimator", "Part", "QualityPredictor", "composed", "part_of")
 
 F64 = NDArray[np.float64]
 
@@ -32,6 +35,34 @@ class QualityPredictor(Protocol):
     def predict(self, features: Features, *, names: Sequence[str]) -> tuple[F64, F64]:
         """Quality and its standard error for some of its variants; shapes (n,), both."""
         ...
+
+
+Part = OnlineQuality | LengthModel | LatencyModel
+"""What one artifact comes to."""
+
+
+def part_of(artifact: Artifact) -> Part:
+    """The estimator that an artifact holds, checked.
+
+    Raises:
+        ArtifactError: It is of no known kind, or not what its kind should be.
+    """
+    if artifact.kind == "quality":
+        return OnlineQuality(QualityModel.from_artifact(artifact))
+    if artifact.kind == "length":
+        return LengthModel.from_artifact(artifact)
+    if artifact.kind == "latency":
+        return LatencyModel.from_artifact(artifact)
+    raise ArtifactError(f"there is no estimator of `{artifact.kind}`")
+
+
+def composed(artifacts: Mapping[str, Artifact]) -> LearnedEstimator:
+    """The estimator of these artifacts, by kind.
+
+    Raises:
+        ArtifactError: One is not what it should be.
+    """
+    return LearnedEstimator.of([part_of(artifact) for artifact in artifacts.values()])
 
 
 class LearnedEstimator:
@@ -63,6 +94,16 @@ class LearnedEstimator:
         self._length_rows = {} if length is None else _rows(length.names, self._parents)
         self._latency = latency or CARD
         self._latency_rows = _rows(self._latency.names, self._parents)
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], *, parents: Mapping[str, str] | None = None) -> Self:
+        """Compose parts, at most one of each kind."""
+        return cls(
+            quality=next((part for part in parts if isinstance(part, OnlineQuality)), None),
+            length=next((part for part in parts if isinstance(part, LengthModel)), None),
+            latency=next((part for part in parts if isinstance(part, LatencyModel)), None),
+            parents=parents,
+        )
 
     def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> list[Estimate]:
         """One estimate per candidate, in their order."""

@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 
 from policies.estimators.artifact import Artifact
 from policies.estimators.card import CardEstimator
-from policies.estimators.latency import LatencyModel
-from policies.estimators.learned import LearnedEstimator
-from policies.estimators.length import LengthModel
-from policies.estimators.quality import OnlineQuality, QualityModel
+from policies.estimators.learned import composed
 from policies.features.layout import VERSION
 from policies.training import latency, length
 from policies.training.constant import ConstantEstimator
@@ -32,7 +29,7 @@ from policies.training.report import Line, lines
 from policies.training.split import Split, by_time
 from policies.types import Candidate
 
-__all__ = ("KINDS", "Trained", "composed", "train")
+__all__ = ("KINDS", "Trained", "train")
 
 KINDS = ("length", "latency", "quality")
 """In the order in which they are fitted: times are predicted for lengths as they will be predicted."""
@@ -47,6 +44,8 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: dict[str, Artifact]
     """By kind, new ones only; a kind of which nothing did better is missing."""
     split: Split
+    high: float
+    """Level of the upper quantiles."""
     comparisons: list[Comparison]
     lines: list[Line]
 
@@ -97,23 +96,9 @@ def train(
     return Trained(
         artifacts={kind: artifact for kind, artifact in now.items() if artifact is not before.get(kind)},
         split=split,
+        high=high,
         comparisons=comparisons,
         lines=lines(test, said_by, high=high),
-    )
-
-
-def composed(artifacts: Mapping[str, Artifact], *, parents: Mapping[str, str] | None = None) -> LearnedEstimator:
-    """The estimator that serves these.
-
-    Raises:
-        ArtifactError: One is not what it should be.
-    """
-    quality, length_, latency_ = (artifacts.get(kind) for kind in ("quality", "length", "latency"))
-    return LearnedEstimator(
-        quality=None if quality is None else OnlineQuality(QualityModel.from_artifact(quality)),
-        length=None if length_ is None else LengthModel.from_artifact(length_),
-        latency=None if latency_ is None else LatencyModel.from_artifact(latency_),
-        parents=parents,
     )
 
 

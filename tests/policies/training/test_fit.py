@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from policies.estimators.artifact import decode, encode
+from policies.estimators.learned import composed
 from policies.features.layout import VERSION
 from policies.training.dataset import Dataset, Sample
-from policies.training.fit import Trained, composed, train
+from policies.training.fit import Trained, train
 from policies.training.gate import compare, restricted
 from policies.training.report import Report, markdown
 from policies.training.split import by_time

@@ -1,0 +1,21 @@
+"""Why nothing was learned."""
+
+from __future__ import annotations
+
+__all__ = ("LearningError", "TooLittleDataError")
+
+
+class LearningError(Exception):
+    """Root of the tree."""
+
+
+class TooLittleDataError(LearningError):
+    """The log holds too few answered requests."""
+
+    def __init__(self, *, rows: int, needed: int) -> None:
+        super().__init__(
+            f"{rows} answered requests can be learned from, at least {needed} are needed; "
+            "`trilemma calibrate` makes some, and so does traffic"
+        )
+        self.rows = rows
+        self.needed = needed
