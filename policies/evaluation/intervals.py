@@ -1,8 +1,9 @@
-"""How sure an estimate is: three intervals, from fast to guaranteed.
+"""How sure an estimate is: two intervals that measure and one that promises.
 
-- `normal`: the estimate and its influence function; right for many rows and bounded weights.
-- `bootstrap`: studentised (Hall, 1988): resamples `(v* - v) / se*` instead of assuming it normal, which follows the
-  skew that a few large weights give.
+- `student`: the estimate and its influence function, with as many degrees of freedom as the spread of the terms is
+  known with (Satterthwaite, 1946). For terms on both sides of zero, as those of DR are.
+- `bootstrap`: studentised (Hall, 1988): resamples `(v* - v) / se*` instead of assuming its distribution. For terms
+  that a few large weights pull to one side, as those of IPS and SNIPS are.
 - `empirical_bernstein`: holds for any number of rows and any distribution in a known range (Maurer and Pontil, 2009,
   theorem 4), and so is much wider.
 """
@@ -11,15 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from policies.evaluation.estimators import ValueEstimate
 
-__all__ = ("Interval", "bootstrap", "empirical_bernstein", "normal")
+__all__ = ("Interval", "bootstrap", "empirical_bernstein", "student")
 
 F64 = NDArray[np.float64]
 
@@ -40,9 +41,20 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
         return self.low <= value <= self.high
 
 
-def normal(estimate: ValueEstimate, *, confidence: float = 0.95) -> Interval:
-    """Value plus and minus the normal quantile times the standard error."""
-    margin = NormalDist().inv_cdf((1.0 + confidence) / 2.0) * estimate.standard_error
+def student(estimate: ValueEstimate, *, confidence: float = 0.95) -> Interval:
+    """Value plus and minus Student's quantile times the standard error; infinite with a single row.
+
+    Where few rows carry the variance, the standard error is itself uncertain. With u the influence, the variance has
+    the relative variance `sum u^4 / (sum u^2)^2 - 1 / n`; the degrees of freedom are two over that, n - 1 at most.
+    """
+    squares = estimate.influence**2
+    n, total = len(squares), float(squares.sum())
+    if n == 1 or total == 0.0:
+        margin = math.inf if n == 1 else 0.0
+    else:
+        unsure = float(((squares / total) ** 2).sum()) - 1.0 / n
+        freedom = min(n - 1.0, 2.0 / unsure) if unsure > 0.0 else n - 1.0
+        margin = float(stdtrit(freedom, (1.0 + confidence) / 2.0)) * estimate.standard_error
     return Interval(low=estimate.value - margin, high=estimate.value + margin)
 
 
