@@ -29,28 +29,34 @@ def train(
     from sqlalchemy.exc import SQLAlchemyError
 
     from backends.lifeline import follow_parent
+    from gateway.cli.policy_views import print_findings
     from gateway.learning.errors import LearningError
     from gateway.learning.schedule import is_due
     from gateway.learning.train import train as learn
-    from gateway.policyops.errors import PolicyOpsError
+    from gateway.policyops.errors import PolicyOpsError, RefusedError
+    from policies.errors import PolicyError
     from policies.training.report import markdown
 
     settings = context.settings()
     if if_due:
         follow_parent()
-    with failures(LearningError, PolicyOpsError, SQLAlchemyError, OSError):
+    with failures(LearningError, PolicyError, PolicyOpsError, SQLAlchemyError, OSError):
         if if_due and not is_due(settings, context.paths):
             click.echo(f"fewer than {settings.training.min_rows} requests are new: nothing is due", err=True)
             return
-        with progress_sink() as sink:
-            outcome = learn(settings, context.paths, since_s=since_s, and_publish=and_publish, sink=sink)
+        try:
+            with progress_sink() as sink:
+                outcome = learn(settings, context.paths, since_s=since_s, and_publish=and_publish, sink=sink)
+        except RefusedError as error:
+            print_findings(error.findings, source_name="draft")
+            raise
         if out is not None and outcome.draft is not None:
             out.write_text(outcome.draft, encoding="utf-8")
     if as_json:
         print_json(outcome)
         return
     click.echo(markdown(outcome.report))
-    click.echo(f"The report is {outcome.report_file.with_suffix('.md')}")
+    click.echo(f"The report is {Path(outcome.report_file).with_suffix('.md')}")
     if outcome.version is None:
         click.echo("Nothing did better than what is in force: there is no new policy.")
     else:

@@ -30,7 +30,7 @@ def with_estimators(text: str, estimators: Mapping[str, str]) -> str:
     meant = msgspec.structs.replace(
         decode_stored(text, source_name="the policy in force"), estimators=dict(estimators)
     )
-    section = "".join(f"  {kind}: {name}\n" for kind, name in sorted(estimators.items()))
+    section = "".join(f"  {kind}: '{name}'\n" for kind, name in sorted(estimators.items()))
     edited = f"{_SECTION.sub('', text.rstrip() + chr(10)).rstrip()}\n\nestimators:\n{section}"
     try:
         if decode_document(edited, source_name="draft") == meant:

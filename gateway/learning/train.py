@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 from sqlalchemy.engine import Engine
@@ -16,7 +15,7 @@ from backends.types import VariantStatus, WorkerState
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
-from gateway.learning.dataset import read_samples
+from gateway.learning.dataset import count_since, read_samples
 from gateway.learning.draft import with_estimators
 from gateway.learning.errors import TooLittleDataError
 from gateway.learning.reports import write_report
@@ -36,7 +35,7 @@ from policies.documents.stored import decode_stored
 from policies.errors import ArtifactError
 from policies.estimators.artifact import Artifact
 from policies.training.dataset import Dataset
-from policies.training.fit import KINDS, Trained
+from policies.training.fit import KINDS, STAGES, Trained
 from policies.training.fit import train as train_on
 from policies.training.report import Report
 from policies.types import Candidate
@@ -53,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a training left behind."""
 
     report: Report
-    report_file: Path
+    report_file: str
     """The report as JSON; beside it the same as Markdown."""
     draft: str | None
     """A policy document with the new estimators; None where none was better than what is in force."""
@@ -82,6 +81,7 @@ def train(
 
     Raises:
         TooLittleDataError: There is too little in the log.
+        DocumentError: The policy in force cannot be read.
         RefusedError: The draft was not let through; it is kept as a draft.
         SQLAlchemyError: The database cannot be read.
         OSError: The estimators cannot be written.
@@ -109,16 +109,17 @@ def _train(
     in_force = decode_stored(text, source_name="the policy in force").estimators
     candidates = _candidates(settings, paths)
     data = _read(engine, candidates, max_rows=settings.training.max_rows, since_s=since_s, sink=sink)
+    readable = _readable(estimators, in_force)
     trained = train_on(
         data,
         candidates=candidates,
-        in_force=_readable(estimators, in_force),
-        on_stage=lambda stage: sink(_progress(f"fit {stage}")),
+        in_force=readable,
+        on_stage=lambda stage: sink(_progress("fit", done=STAGES.index(stage) / len(STAGES), message=stage)),
     )
     hashes = _stored(estimators, trained.artifacts)
     report = _report(data, trained, hashes, now_s=clock.wall_s())
     file = write_report(paths.reports, report)
-    draft = with_estimators(text, in_force | hashes) if hashes else None
+    draft = with_estimators(text, {kind: in_force[kind] for kind in readable} | hashes) if hashes else None
     version = None
     if draft is not None:
         said = {"source_name": "draft", "author": AUTHOR, "reason": f"trained on {len(data)} requests; {file.stem}"}
@@ -127,18 +128,19 @@ def _train(
             known = known_here(settings, paths)
             version, _ = publish(policies, draft, known=known, now_s=clock.wall_s(), **said)
     sink(_progress("ready", done=1.0))
-    return Outcome(report=report, report_file=file, draft=draft, version=version)
+    return Outcome(report=report, report_file=str(file), draft=draft, version=version)
 
 
 def _read(
     engine: Engine, candidates: Mapping[str, Candidate], *, max_rows: int, since_s: float | None, sink: ProgressSink
 ) -> Dataset:
+    expected = max(1, min(max_rows, count_since(engine, since_s)))
     samples = read_samples(
         engine,
         variants=candidates,
         max_rows=max_rows,
         since_s=since_s,
-        on_read=lambda count: sink(_progress("read", done=count / max_rows, message=f"{count} requests")),
+        on_read=lambda count: sink(_progress("read", done=min(1.0, count / expected), message=f"{count} requests")),
     )
     if len(samples) < LEAST_ROWS:
         raise TooLittleDataError(rows=len(samples), needed=LEAST_ROWS)

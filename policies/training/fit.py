@@ -29,10 +29,12 @@ from policies.training.report import Line, lines
 from policies.training.split import Split, by_time
 from policies.types import Candidate
 
-__all__ = ("KINDS", "Trained", "train")
+__all__ = ("KINDS", "STAGES", "Trained", "train")
 
 KINDS = ("length", "latency", "quality")
 """In the order in which they are fitted: times are predicted for lengths as they will be predicted."""
+
+STAGES = (*KINDS, "report")
 
 ALL = "all"
 """Every variant together."""
@@ -66,7 +68,7 @@ def train(
         in_force: Estimators that decide now, by kind. They may have been fitted on rows that the new ones are tested
             on, which is to their advantage.
         high: Level of the upper quantiles.
-        on_stage: Told what is being done.
+        on_stage: Told when each of `STAGES` begins.
     """
     before, now = dict(in_force or {}), dict(in_force or {})
     split = by_time(data.created_at_s, data.variant)
