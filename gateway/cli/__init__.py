@@ -14,6 +14,7 @@ from gateway.cli.decisions import decisions
 from gateway.cli.init import init
 from gateway.cli.policy import policy
 from gateway.cli.serve import serve
+from gateway.cli.simulate import simulate
 from gateway.cli.train import train
 from gateway.cli.variants import variants
 
@@ -42,5 +43,5 @@ def main(context: click.Context, config_file: Path | None, var: Path) -> None:
     context.obj = CliContext(config_file=config_file, var=var)
 
 
-for command in (serve, init, chat, config, variants, policy, decisions, train):
+for command in (serve, init, chat, config, variants, policy, decisions, train, simulate):
     main.add_command(command)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,3 +85,5 @@ class Method:
     """Full information."""
     prepare: Callable[[World], Start] | None = None
     """Bandit feedback: fits what is known beforehand, once."""
+    begins: Literal["anyhow", "warm"] = "anyhow"
+    """`warm` cannot do without a warm table."""

@@ -61,8 +61,6 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """By scenario and seed: requests from the change until the utility is near the re-fitted optimum again."""
     tenants: dict[str, dict[str, float]] | UnsetType = UNSET
     budgets: list[BudgetFigures] | UnsetType = UNSET
-    shares: dict[str, float] | UnsetType = UNSET
-    """Of the requests, by arm."""
     frontier: list[tuple[float, float]] | UnsetType = UNSET
     """Mean cost and mean quality that it reaches."""
 
@@ -81,8 +79,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[str, ...]
     tagged: bool
     """Whether a row's source was given to the routers as a tag."""
-    features_us: float | None = None
-    """Median microseconds to extract the features of one prompt, which `p50_us` leaves out."""
+    features_us: float
+    """Mean microseconds to extract the features of one prompt, which `p50_us` leaves out."""
     facts: dict[str, float | int | str | None] = {}
     """What else the figures rest on."""
 

@@ -1,4 +1,4 @@
-"""LinUCB with disjoint arms (Li et al., 2010); a cost is known as its arm's mean, a budget is kept by `Pacer`."""
+"""LinUCB with disjoint arms (Li et al., 2010), costs as linear as qualities, a budget kept by `Pacer`."""
 
 from __future__ import annotations
 
@@ -21,38 +21,32 @@ RIDGE = 1.0
 
 
 class _Arms:
-    """Ridge regressions of k arms on d inputs, by their inverse Gram matrices."""
+    """Ridge regressions of quality and cost on d inputs for each of k arms, by their inverse Gram matrices."""
 
     def __init__(self, k: int, d: int) -> None:
         self.inverse = np.repeat(np.eye(d)[None] / RIDGE, k, axis=0)
-        self.moment = np.zeros((k, d))
-        self.theta = np.zeros((k, d))
-        self.cost_sum, self.count = np.zeros(k), np.zeros(k)
+        self._moment = np.zeros((k, 2, d))
+        self._theta = np.zeros((k, 2, d))
 
     def warm(self, x: F64, rows: Labelled) -> None:
         """Start from rows whose outcomes are known."""
-        for arm in range(len(self.theta)):
+        for arm in range(len(self._theta)):
             known = rows.revealed(arm)
             seen = x[known]
             self.inverse[arm] = np.linalg.inv(seen.T @ seen + RIDGE * np.eye(x.shape[1]))
-            self.moment[arm] = seen.T @ rows.quality[known, arm]
-            self.theta[arm] = self.inverse[arm] @ self.moment[arm]
-            self.cost_sum[arm], self.count[arm] = rows.cost_usd[known, arm].sum(), known.sum()
+            self._moment[arm] = rows.quality[known, arm] @ seen, rows.cost_usd[known, arm] @ seen
+            self._theta[arm] = self._moment[arm] @ self.inverse[arm]
 
     def update(self, x: F64, arm: int, *, quality: float, cost_usd: float) -> None:
         """One more record, by the formula of Sherman and Morrison."""
         step = self.inverse[arm] @ x
         self.inverse[arm] -= np.outer(step, step) / (1.0 + x @ step)
-        self.moment[arm] += quality * x
-        self.theta[arm] = self.inverse[arm] @ self.moment[arm]
-        self.cost_sum[arm] += cost_usd
-        self.count[arm] += 1.0
+        self._moment[arm] += np.outer((quality, cost_usd), x)
+        self._theta[arm] = self._moment[arm] @ self.inverse[arm]
 
-    def costs(self) -> F64:
-        """Mean cost of each arm; of one never tried the mean of all."""
-        overall = self.cost_sum.sum() / max(1.0, self.count.sum())
-        costs: F64 = np.where(self.count > 0, self.cost_sum / np.maximum(self.count, 1.0), overall)
-        return costs
+    def predict(self, x: F64) -> tuple[F64, F64]:
+        """Quality and cost of every arm; x of shape (..., d), both results (..., k)."""
+        return x @ self._theta[:, 0].T, np.maximum(0.0, x @ self._theta[:, 1].T)
 
 
 class LinearFit:
@@ -67,8 +61,7 @@ class LinearFit:
 
     def predict(self, queries: Queries) -> tuple[F64, F64]:
         """Quality and cost; shapes (n, k)."""
-        quality = _with_constant(self._embedding.whitened(queries)) @ self._arms.theta.T
-        return quality, np.tile(self._arms.costs(), (len(queries), 1))
+        return self._arms.predict(_with_constant(self._embedding.whitened(queries)))
 
 
 def linucb(world: World) -> Start:
@@ -87,15 +80,13 @@ class _LinUcb:
         self._arms = _Arms(len(world.arms), x.shape[1])
         if known is not None and world.warm is not None:
             self._arms.warm(known, world.warm)
-        seen = x if known is None else known
-        quality, costs = seen @ self._arms.theta.T, np.tile(self._arms.costs(), (len(seen), 1))
-        self._pacer = Pacer(quality, costs, task)
+        self._pacer = Pacer(*self._arms.predict(x if known is None else known), task)
 
     def choose(self, row: int, *, among: tuple[int, ...]) -> int:
         x = self._x[row]
         spread = np.einsum("i,kij,j->k", x, self._arms.inverse, x)
-        optimistic = self._arms.theta @ x + self._alpha * np.sqrt(spread)
-        return best(optimistic, self._arms.costs(), self._pacer, among=among)
+        quality, cost_usd = self._arms.predict(x)
+        return best(quality + self._alpha * np.sqrt(spread), cost_usd, self._pacer, among=among)
 
     def learn(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
         self._arms.update(self._x[row], arm, quality=quality, cost_usd=cost_usd)
@@ -103,7 +94,8 @@ class _LinUcb:
 
     def greedy(self, rows: NDArray[np.int64], *, among: tuple[int, ...]) -> NDArray[np.int64]:
         arms = np.array(among)
-        values = self._x[rows] @ self._arms.theta.T - self._pacer.per_usd() * self._arms.costs()
+        quality, cost_usd = self._arms.predict(self._x[rows])
+        values = quality - self._pacer.per_usd() * cost_usd
         chosen: NDArray[np.int64] = arms[np.argmax(values[:, arms], axis=1)]
         return chosen
 
