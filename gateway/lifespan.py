@@ -15,6 +15,10 @@ from backends.supervisor.control import ControlClient
 from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.schema import open_engine
+from gateway.learning.checker import Checker
+from gateway.learning.checks import AnswerChecks
+from gateway.learning.shadow import Shadow
+from gateway.learning.signals import Signals
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
@@ -48,6 +52,16 @@ async def open_services(
         log=log,
         rng=np.random.default_rng(),
     )
+    signals = Signals(
+        checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()),
+        shadow=Shadow(
+            catalogue=catalogue,
+            log=log,
+            clock=SYSTEM_CLOCK,
+            settings=settings.training,
+            rng=np.random.default_rng(),
+        ),
+    )
     await log.start()
     await watcher.start()
     with contextlib.suppress(BackendError):
@@ -62,6 +76,7 @@ async def open_services(
             decider=decider,
             policies=policies,
             dispatcher=Dispatcher(catalogue=catalogue, decider=decider, settings=settings.server),
+            signals=signals,
             started_at_s=SYSTEM_CLOCK.wall_s(),
         )
         ready(services)
@@ -70,6 +85,7 @@ async def open_services(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await signals.aclose()
         await watcher.aclose()
         await asyncio.to_thread(engine.dispose)
         await catalogue.aclose()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
+from gateway.learning.signals import Signals
 from gateway.policyops.active import ActivePolicy
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
@@ -27,6 +28,7 @@ class Services:
     decider: Decider
     policies: ActivePolicy
     dispatcher: Dispatcher
+    signals: Signals
     started_at_s: float
     """Unix time at which this process began to serve."""
     stopping: bool = False

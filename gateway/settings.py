@@ -101,6 +101,11 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     publish: Literal["draft", "auto"] = "draft"
     """`draft` leaves a policy document for a person to publish; `auto` puts estimators into force that do better on
     held-out requests than those in force, and changes nothing else of the policy."""
+    shadow_share: Ratio = 0.02
+    """Share of answered requests that the reference variant is asked too, once it is idle, to see whether it agrees;
+    only requests that are decoded greedily and that the policy would let it answer. 0 switches this off."""
+    reference: str | None = None
+    """Variant that others are held against; the local one of the highest card quality when absent."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,6 +136,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"`{name}` names more than one variant or alias")
         listed = {f"alias `{alias}`": members for alias, members in self.aliases.items()}
         listed["policy.fallback"] = self.policy.fallback
+        if self.training.reference is not None:
+            listed["training.reference"] = (self.training.reference,)
         listed |= {f"the draft of `{v.name}`": (v.decoding.draft,) for v in self.variants if v.decoding.draft}
         for place, members in listed.items():
             for unknown in sorted(set(members) - set(names)):

@@ -49,6 +49,7 @@ async def completions(request: Request[Any, Any, State], services: NamedDependen
 
 async def _generate(request: Request[Any, Any, State], services: Services, valid: ValidRequest) -> Response[Any]:
     exchange = Exchange(valid, clock=services.clock, log=services.log, request_id=request_id(request.scope))
+    exchange.transcript = services.signals.transcript(valid)
     try:
         work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
         return await until_disconnect(request.receive, work)
@@ -69,9 +70,12 @@ async def _generate(request: Request[Any, Any, State], services: Services, valid
 
 async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
     answer = await services.dispatcher.answer(exchange)
+    if exchange.transcript is not None:
+        exchange.transcript.add(answer)
     if exchange.request.explain:
         answer["trilemma"] = exchange.explanation()
     exchange.end(Ending.DONE)
+    services.signals.answered(exchange)
     headers = response_headers(exchange, when="whole")
     return Response(_encoder.encode(answer), status_code=200, media_type="application/json", headers=headers)
 
@@ -96,6 +100,7 @@ async def _relay(exchange: Exchange, services: Services) -> AsyncGenerator[bytes
             async for event in events:
                 yield _forward(exchange, event)
             exchange.end(Ending.DONE)
+            services.signals.answered(exchange)
             yield _last(exchange)
             yield DONE
         except ApiError as error:
@@ -111,6 +116,8 @@ async def _relay(exchange: Exchange, services: Services) -> AsyncGenerator[bytes
 
 def _forward(exchange: Exchange, event: Event) -> bytes:
     """One event for the caller; the usage, which we always ask for, is left to the last chunk."""
+    if exchange.transcript is not None:
+        exchange.transcript.add(event)
     event.pop("usage", None)
     if not event["choices"]:
         return b""

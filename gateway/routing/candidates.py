@@ -68,7 +68,7 @@ def profile(variant: Variant, card: Card | None) -> Profile:
 
 def _candidate(view: VariantView) -> Candidate:
     variant, load = view.variant, view.status.load
-    reported = load.running if load else 0
+    reported = max(0, load.running - view.guests) if load else 0
     queued = load.queued if load else 0
     # The report may be older than requests this process has sent since: never believe less than our own count.
     ours = max(0, view.in_flight - reported - queued)

@@ -8,6 +8,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -37,6 +38,8 @@ class VariantView(msgspec.Struct, frozen=True, kw_only=True):
     card: Card | None = None
     in_flight: int = 0
     """Requests this process has at it."""
+    guests: int = 0
+    """Work this process has at it that gives way to requests; the load reported counts it."""
 
 
 class Catalogue:
@@ -51,6 +54,7 @@ class Catalogue:
         }
         self._cards: dict[str, Card | None] = {}
         self._in_flight: Counter[str] = Counter()
+        self._guests: dict[asyncio.Task[Any], str] = {}
         self._clients: dict[str, VariantClient] = {}
         self._closing: dict[asyncio.Task[None], VariantClient] = {}
 
@@ -70,6 +74,7 @@ class Catalogue:
             status=self._status[name],
             card=self._cards.get(name),
             in_flight=self._in_flight[name],
+            guests=sum(place == name for place in self._guests.values()),
         )
 
     def views(self) -> list[VariantView]:
@@ -86,10 +91,36 @@ class Catalogue:
         """
         client = self._client(name)
         self._in_flight[name] += 1
+        for guest, place in self._guests.items():
+            if self._share(name, place):
+                guest.cancel()
         try:
             yield client
         finally:
             self._in_flight[name] -= 1
+
+    @contextlib.contextmanager
+    def borrow(self, name: str) -> Iterator[VariantClient]:
+        """The client, for work that gives way: the task in the block is cancelled once a request may suffer from it.
+
+        Raises:
+            ConnectError: The variant has no running worker.
+            AuthenticationError: The environment lacks its key.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        client = self._client(name)
+        self._guests[task] = name
+        try:
+            yield client
+        finally:
+            del self._guests[task]
+
+    def idle(self, name: str) -> bool:
+        """Whether a variant is warm, and no request is at work where it runs, on this machine or on its server."""
+        if self._status[name].state is not WorkerState.WARM:
+            return False
+        return not any(_busy(view) for view in self.views() if self._share(name, view.variant.name))
 
     async def start(self, name: str, *, timeout_s: float) -> None:
         """Have a cold or loading variant ready; returns at once for a warm one.
@@ -127,6 +158,10 @@ class Catalogue:
         await asyncio.gather(*(client.aclose(grace_s=CLOSE_S) for client in clients), *self._closing)
         await self._control.aclose()
 
+    def _share(self, one: str, other: str) -> bool:
+        """Whether two variants work with the same means: local ones all share this machine."""
+        return one == other or not {self._variants[one].engine, self._variants[other].engine} & {Engine.OPENAI}
+
     def _read_cards(self) -> dict[str, Card | None]:
         manifests = {n: self._store.current(n) for n, v in self._variants.items() if v.engine is not Engine.OPENAI}
         return {name: manifest.card if manifest else None for name, manifest in manifests.items()}
@@ -162,6 +197,13 @@ def _api_key(variant: Variant) -> str | None:
     if not (key := os.environ.get(place)):
         raise AuthenticationError(f"variant `{variant.name}` takes its key from {place}, which is not set")
     return key
+
+
+def _busy(view: VariantView) -> bool:
+    """Whether requests are at work; starting takes as much."""
+    load = view.status.load
+    reported = load.running + load.queued - view.guests if load else 0
+    return view.in_flight > 0 or reported > 0 or view.status.state is WorkerState.LOADING
 
 
 def _initial_state(variant: Variant) -> WorkerState:

@@ -19,6 +19,7 @@ from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending, OutcomeRow
 from gateway.learning.confidence import Confidence
+from gateway.learning.transcript import Transcript
 from gateway.routing.request import ValidRequest
 from policies.policy import Policy
 from policies.types import Decision, Verdict
@@ -67,6 +68,8 @@ class Exchange:
         self.usage = Usage()
         self.confidence = Confidence()
         """Of the attempt that is under way, or that answered."""
+        self.transcript: Transcript | None = None
+        """What the caller is sent, where the answer is going to be judged."""
         self.finish_reason: str | None = None
         self.ttft_s: float | None = None
         self.cost_usd = 0.0
