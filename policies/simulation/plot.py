@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any, Literal
 
+import numpy as np
 from msgspec import UNSET
 
+from policies.evaluation.hull import upper_hull
 from policies.simulation.results import OURS, Figures, Result
 
 __all__ = ("PictureFormat", "draw")
@@ -15,7 +17,8 @@ PictureFormat = Literal["png", "svg", "pdf"]
 Points = list[tuple[float, float]]
 
 _INK, _PALE = "#222222", "#9a9a9a"
-_COLOURS = {OURS: "#c2410c", "oracle": "#15803d", "fixed": _INK}
+_COLOURS = {OURS: "#c2410c", "oracle": "#15803d"}
+_MIXES = ("zero-router", "fixed-mix")
 _OTHERS = ("#1d4ed8", "#7c3aed", "#0e7490", "#a16207", "#be185d")
 
 
@@ -49,25 +52,33 @@ def draw(result: Result, kind: PictureFormat = "png") -> bytes:
 
 def _points(of: Figures) -> Points:
     if of.frontier is not UNSET:
-        return of.frontier
+        return _mixed(of.frontier)
     if of.budgets is not UNSET:
-        return [(each.cost_usd, each.quality) for each in of.budgets]
+        return [(each.cost_usd, each.quality) for each in of.budgets if each.cost_usd is not None]
     return [] if of.cost_usd is None or of.quality is None else [(of.cost_usd, of.quality)]
+
+
+def _mixed(points: Points) -> Points:
+    """What mixes of neighbours reach: straight over cost, and so bent where costs are drawn as logarithms."""
+    hull = upper_hull(*np.array(points).T)
+    costs = np.geomspace(max(hull.costs[0], 1e-12), hull.costs[-1], 200) if len(hull.costs) > 1 else hull.costs
+    return list(zip(costs.tolist(), hull.value(np.clip(costs, hull.costs[0], hull.costs[-1])).tolist(), strict=True))
 
 
 def _lines(axes: Any, lines: dict[str, Points]) -> None:  # noqa: ANN401 - matplotlib is not typed here
     others = iter(_OTHERS * 3)
+    fixed = _mixed([points[0] for name, points in lines.items() if name.startswith("fixed:")])
+    axes.plot(
+        *zip(*fixed, strict=True), label="mix of fixed variants", color=_INK, linestyle=(0, (4, 3)), linewidth=1.2
+    )
     for name, points in lines.items():
-        if name.startswith("fixed:"):
+        if name.startswith("fixed:") or name in _MIXES:
             continue
-        hull = name in ("zero-router", "fixed-mix")
-        colour = _INK if hull else _COLOURS.get(name) or next(others)
         axes.plot(
             *zip(*points, strict=True),
-            label="mix of fixed variants" if hull else name,
-            color=colour,
+            label=name,
+            color=_COLOURS.get(name) or next(others),
             linewidth=2.4 if name == OURS else 1.2,
-            linestyle=(0, (4, 3)) if hull else "-",
             marker="o" if len(points) < 12 else None,
             markersize=4.5 if name == OURS else 3,
             zorder=4 if name == OURS else 3,

@@ -66,7 +66,7 @@ def _by_budget(result: Result) -> str:
 
 def _budget_cell(of: BudgetFigures) -> str:
     """The quality, and how far over the budget where it matters."""
-    return f"{of.quality:.4f}" + (f" ({of.overspend:+.1%})" if of.overspend > 0.001 else "")
+    return f"{of.quality:.4f}" + (f" ({of.overspend:+.1%})" if (of.overspend or 0.0) > 0.001 else "")
 
 
 def _drift(result: Result) -> str:

@@ -25,10 +25,11 @@ class BudgetFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     budget_usd: float
     quality: float
-    cost_usd: float
-    overspend: float
+    cost_usd: float | None = None
+    """None where only the quality was published, as `overspend`."""
+    overspend: float | None = None
     """Mean over the seeds."""
-    overspend_max: float
+    overspend_max: float | None = None
     """Of the worst seed."""
     ci95: dict[str, Interval] = {}
     ours_above: dict[str, Interval] | UnsetType = UNSET

@@ -39,6 +39,9 @@ PUBLISHED: dict[float, float] = {
 }
 """Quality by budget (USD a request) of ParetoBandit on its own test split, as published (2026)."""
 
+PUBLISHED_ARMS = {"meta-llama/llama-3.1-8b-instruct", "mistralai/mistral-large-2512", "google/gemini-2.5-pro"}
+"""On which they stand; for other arms they mean nothing."""
+
 PUBLISHED_BUDGETS_USD = tuple(PUBLISHED)
 
 
@@ -82,10 +85,18 @@ def measure(
         more[method.name] = percentiles(np.concatenate(took_us))
     sampled |= _references(rows, budgets_usd)
     ours = sampled.get(OURS)
-    return {
+    measured = {
         name: _figures(of, None if name == OURS else ours, budgets_usd, **more.get(name, {}))
         for name, of in sampled.items()
     }
+    if set(rows.arms) == PUBLISHED_ARMS and set(budgets_usd) <= set(PUBLISHED):
+        published = [
+            BudgetFigures(budget_usd=budget_usd, quality=PUBLISHED[budget_usd]) for budget_usd in budgets_usd
+        ]
+        measured["paretobandit-published"] = Figures(
+            quality=published[0].quality if len(published) == 1 else None, budgets=published
+        )
+    return measured
 
 
 def _run(
