@@ -17,19 +17,22 @@ from gateway.decisions.log import DecisionLog
 from gateway.decisions.schema import open_engine
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
+from gateway.learning.estimators import ActiveEstimator
+from gateway.learning.loop import Loop
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
+from gateway.learning.store import EstimatorStore
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
 from gateway.policyops.watcher import PolicyWatcher
+from gateway.routing.budgets import Budgets
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.policy import policy_from
 from gateway.services import Services
 from gateway.settings import Settings
-from policies.estimators.card import CardEstimator
 
 __all__ = ("open_services",)
 
@@ -39,16 +42,22 @@ async def open_services(
     settings: Settings, paths: StatePaths, *, ready: Callable[[Services], None] = lambda _: None
 ) -> AsyncGenerator[Services, None]:
     """The services of one API process, until it stops; `ready` is told of them when they are open."""
-    log = DecisionLog(paths.database_url(settings), flush_interval_s=settings.store.flush_interval_s)
-    catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
     policies = ActivePolicy(policy_from(settings))
-    engine = open_engine(paths.database_url(settings))
+    estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
+    budgets = Budgets(SYSTEM_CLOCK)
+    loop = Loop(estimators=estimators, budgets=budgets)
+    url = paths.database_url(settings)
+    log = DecisionLog(url, flush_interval_s=settings.store.flush_interval_s, follow=loop.follow)
+    catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
+    engine = open_engine(url)
     watcher = PolicyWatcher(policies, PolicyStore(engine))
     decider = Decider(
         catalogue=catalogue,
         aliases=settings.aliases,
         policies=policies,
-        estimator=CardEstimator(),
+        estimators=estimators,
+        budgets=budgets,
+        tried=loop.tried,
         log=log,
         rng=np.random.default_rng(),
     )
@@ -63,10 +72,12 @@ async def open_services(
         ),
     )
     await log.start()
+    loop.tried.update(await log.choices())
     await watcher.start()
+    await estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    watching = asyncio.create_task(catalogue.watch())
+    watching = asyncio.gather(catalogue.watch(), estimators.watch())
     try:
         services = Services(
             settings=settings,
@@ -75,6 +86,7 @@ async def open_services(
             catalogue=catalogue,
             decider=decider,
             policies=policies,
+            estimators=estimators,
             dispatcher=Dispatcher(catalogue=catalogue, decider=decider, settings=settings.server),
             signals=signals,
             started_at_s=SYSTEM_CLOCK.wall_s(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
+from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.signals import Signals
 from gateway.policyops.active import ActivePolicy
 from gateway.routing.catalogue import Catalogue
@@ -27,6 +28,7 @@ class Services:
     catalogue: Catalogue
     decider: Decider
     policies: ActivePolicy
+    estimators: ActiveEstimator
     dispatcher: Dispatcher
     signals: Signals
     started_at_s: float

@@ -160,12 +160,14 @@ class _Case:
     def _verdict(self, candidate: Candidate, propensity: float) -> Verdict:
         name = candidate.name
         excluded = self.excluded.get(name) or self.breaches.get(name)
+        # What only the budget excludes keeps its worth: the price of a dollar is found from it.
+        valued = excluded is None or excluded.reason is ExclusionReason.BUDGET
         return Verdict(
             variant=name,
             state=candidate.state,
             excluded_because=excluded,
             estimate=self.estimates.get(name),
-            utility=None if excluded else self.values.get(name),
+            utility=self.values.get(name) if valued else None,
             propensity=propensity,
             queued=candidate.queued,
             running=candidate.running,

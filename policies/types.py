@@ -258,7 +258,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     excluded_because: Exclusion | None
     estimate: Estimate | None
     utility: float | None
-    """None for an excluded candidate."""
+    """None for an excluded candidate, unless only the budget excludes it."""
     propensity: Ratio
     """Probability with which it was going to be chosen; 0 for excluded ones and for cold ones that were not best."""
     queued: int = 0

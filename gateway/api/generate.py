@@ -23,6 +23,7 @@ from gateway.decisions.types import Ending
 from gateway.errors import ApiError, InternalError
 from gateway.routing.call import Event
 from gateway.routing.exchange import Exchange
+from gateway.routing.explanation import explanation
 from gateway.routing.request import ValidRequest
 from gateway.services import Services
 
@@ -73,7 +74,7 @@ async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
     if exchange.transcript is not None:
         exchange.transcript.add(answer)
     if exchange.request.explain:
-        answer["trilemma"] = exchange.explanation()
+        answer["trilemma"] = explanation(exchange)
     exchange.end(Ending.DONE)
     services.signals.answered(exchange)
     headers = response_headers(exchange, when="whole")
@@ -141,5 +142,5 @@ def _last(exchange: Exchange) -> bytes:
     if request.include_usage:
         chunk["usage"] = exchange.usage
     if request.explain:
-        chunk["trilemma"] = exchange.explanation()
+        chunk["trilemma"] = explanation(exchange)
     return encode_event(_encoder.encode(chunk))

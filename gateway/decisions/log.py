@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.decisions.migrate import upgrade
-from gateway.decisions.read import find
+from gateway.decisions.read import choices, find
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import DecisionRow, Record, Row
 from gateway.decisions.write import insert
@@ -52,7 +52,23 @@ class LogStats(msgspec.Struct, frozen=True, kw_only=True):
 class DecisionLog:
     """One process's access to the log."""
 
-    def __init__(self, url: str, *, flush_interval_s: float = 0.5, max_backlog: int = 100_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        flush_interval_s: float = 0.5,
+        max_backlog: int = 100_000,
+        follow: Callable[[Row], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            url: SQLAlchemy URL of the database.
+            flush_interval_s: Rows are written this often.
+            max_backlog: Rows kept while the database refuses.
+            follow: Called with every row as it is recorded, on the event loop's thread.
+        """
+        self._follow = follow
         self._engine = open_engine(url)
         self._flush_interval_s = flush_interval_s
         self._max_backlog = max_backlog
@@ -90,6 +106,8 @@ class DecisionLog:
         """Take a row; returns at once."""
         self._rows.append(row)
         self._trim()
+        if self._follow is not None:
+            self._follow(row)
         if len(self._rows) == MAX_BATCH_ROWS:
             self._wake.set()
 
@@ -124,6 +142,14 @@ class DecisionLog:
         if any(isinstance(row, DecisionRow) and row.decision_id == decision_id for row in waiting):
             return True
         return await self._run(lambda: find(self._engine, decision_id)) is not None
+
+    async def choices(self) -> dict[str, int]:
+        """How many decisions chose each variant, as far as they are written.
+
+        Raises:
+            SQLAlchemyError: The database cannot be read.
+        """
+        return await self._run(lambda: choices(self._engine))
 
     async def aclose(self) -> None:
         """Write what is left and let go of the database; a refusing one is given one last try."""

@@ -13,7 +13,7 @@ from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import decisions, observations, open_engine, outcomes
 from gateway.decisions.types import DecisionRow, ObservationRow, OutcomeRow, Record
 
-__all__ = ("export", "find")
+__all__ = ("choices", "export", "find")
 
 T = TypeVar("T")
 
@@ -25,6 +25,13 @@ def find(engine: Engine, decision_id: str) -> Record | None:
     with engine.connect() as connection:
         found = connection.execute(sa.select(decisions).where(decisions.c.decision_id == decision_id)).all()
         return next(iter(_joined(connection, found)), None)
+
+
+def choices(engine: Engine) -> dict[str, int]:
+    """How many decisions chose each variant."""
+    query = sa.select(decisions.c.choice, sa.func.count()).group_by(decisions.c.choice)
+    with engine.connect() as connection:
+        return {choice: count for choice, count in connection.execute(query) if choice is not None}
 
 
 def export(url: str, *, since_s: float | None = None, until_s: float | None = None) -> Iterator[Record]:

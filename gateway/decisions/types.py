@@ -70,7 +70,8 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """Urgency the caller asked for."""
     features_hash: str | None = None
     """Version of the feature layout."""
-    features: dict[str, Any] | None = None
+    features: Any = None
+    """As `policies.features` extracted them, or as they are stored; None where there are none."""
 
 
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from gateway.decisions.schema import decisions, observations, outcomes
 from gateway.decisions.types import DecisionRow, ObservationRow, OutcomeRow, Row
+from policies.features.stored import to_stored
+from policies.features.types import Features
 
 __all__ = ("insert",)
 
@@ -57,11 +59,19 @@ def _insert_one(engine: Engine, row: Row) -> bool:
 def _insert_all(engine: Engine, rows: Iterable[Row]) -> None:
     by_table: dict[sa.Table, list[dict[str, Any]]] = {}
     for row in rows:
-        by_table.setdefault(_TABLES[type(row)], []).append(msgspec.to_builtins(row))
+        by_table.setdefault(_TABLES[type(row)], []).append(_plain(row))
     dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
     with engine.begin() as connection:
         for table, values in by_table.items():
             connection.execute(dialect.insert(table).on_conflict_do_nothing(), values)
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """A row's columns. Features are packed here, on the log's thread: it takes longer than to extract them."""
+    if isinstance(row, DecisionRow) and isinstance(row.features, Features):
+        row = msgspec.structs.replace(row, features=to_stored(row.features))
+    columns: dict[str, Any] = msgspec.to_builtins(row)
+    return columns
 
 
 def _blames_rows(error: Exception) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
@@ -22,7 +21,7 @@ from gateway.learning.confidence import Confidence
 from gateway.learning.transcript import Transcript
 from gateway.routing.request import ValidRequest
 from policies.policy import Policy
-from policies.types import Decision, Verdict
+from policies.types import Decision
 
 __all__ = ("Attempt", "Exchange", "new_id")
 
@@ -130,32 +129,3 @@ class Exchange:
                 confidence=self.confidence.value,
             )
         )
-
-    def explanation(self) -> dict[str, Any]:
-        """What `X-Trilemma-Explain` adds to an answer."""
-        decision = self.decision
-        return {
-            "decision": self.decision_id,
-            "policy": self.policy_hash,
-            "variant": self.variant,
-            "explored": decision.explored if decision else False,
-            "violated": decision.violated if decision else None,
-            "candidates": [_explain(verdict) for verdict in decision.verdicts] if decision else [],
-            "cost_usd": self.cost_usd,
-            "ttft_s": self.ttft_s,
-            "stages": dict(self.stages),
-            "attempts": [msgspec.to_builtins(attempt) for attempt in self.attempts],
-        }
-
-
-def _explain(verdict: Verdict) -> dict[str, Any]:
-    estimate, excluded = verdict.estimate, verdict.excluded_because
-    figures = ("quality", "ttft_s", "latency_s", "cost_usd")
-    return {
-        "variant": verdict.variant,
-        "state": verdict.state,
-        "excluded_because": None if excluded is None else {"reason": excluded.reason, "detail": excluded.detail},
-        **{name: None if estimate is None else getattr(estimate, name) for name in figures},
-        "utility": verdict.utility,
-        "propensity": verdict.propensity,
-    }

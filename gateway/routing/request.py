@@ -49,6 +49,10 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Urgency asked for; there is one queue, so `default` is what every request gets."""
     tags: dict[str, str]
     """`metadata` of the body over the `X-Tags` header."""
+    prompt: str
+    """What was written, messages joined by line breaks. Features are made of it; it is never logged."""
+    turns: int
+    """Messages."""
     prompt_bytes: int
     """UTF-8 length of the prompt, an upper bound of its tokens for a byte-level vocabulary."""
     max_completion_tokens: int | None
@@ -57,6 +61,8 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     explain: bool
     """Whether the caller asked for the decision in the body."""
     traceparent: str | None
+    tenant: str = "default"
+    """Who asks."""
     checks: tuple[Check, ...] = ()
     """What the caller has the answer held against."""
     form: SchemaCheck | None = None

@@ -29,7 +29,9 @@ def test_what_is_new_and_what_is_gone_are_told_as_a_whole() -> None:
     rule = "rules: [{name: law, match: {tenant: [a]}, then: {exclude: [full]}}]\n"
     assert told("", rule) == ['rules.law: added {"match":{"tenant":["a"]},"then":{"exclude":["full"]}}']
     assert told(rule, "")[0].startswith("rules.law: removed ")
-    assert told("", "cascade: {first: a, then: b}\n") == ['cascade: added {"first":"a","then":"b","checks":true}']
+    assert told("", "cascade: {first: a, then: b}\n") == [
+        'cascade: added {"first":"a","then":"b","checks":true,"escalates":0.5,"recovers":0.5}'
+    ]
 
 
 def test_an_inserted_rule_changes_no_other_and_no_order() -> None:

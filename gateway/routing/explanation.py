@@ -1,0 +1,64 @@
+"""What `X-Trilemma-Explain` adds to an answer: why this variant, in the figures that decided it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.routing.exchange import Exchange
+from policies.types import Decision, Verdict
+
+__all__ = ("explanation",)
+
+FIGURES = (
+    "quality",
+    "quality_se",
+    "ttft_s",
+    "ttft_high_s",
+    "latency_s",
+    "latency_high_s",
+    "completion_tokens",
+    "cost_usd",
+)
+"""Of each candidate's estimate; `high` is the upper quantile that is held against a limit."""
+
+
+def explanation(exchange: Exchange) -> dict[str, Any]:
+    """The decision of an exchange, and what came of it."""
+    policy = exchange.policy
+    return {
+        "decision": exchange.decision_id,
+        "policy": exchange.policy_hash,
+        "estimators": {} if policy is None else policy.estimators,
+        "variant": exchange.variant,
+        **(_decided(exchange.decision) if exchange.decision else {}),
+        "cost_usd": exchange.cost_usd,
+        "ttft_s": exchange.ttft_s,
+        "stages": dict(exchange.stages),
+        "attempts": [msgspec.to_builtins(attempt) for attempt in exchange.attempts],
+    }
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    return {
+        "rule": decision.rule,
+        "explored": decision.explored,
+        "violated": decision.violated,
+        "fallback_used": decision.fallback_used,
+        "prices": msgspec.to_builtins(decision.prices),
+        "cascade": None if decision.cascade is None else msgspec.to_builtins(decision.cascade),
+        "candidates": [_candidate(verdict) for verdict in decision.verdicts],
+    }
+
+
+def _candidate(verdict: Verdict) -> dict[str, Any]:
+    estimate, excluded = verdict.estimate, verdict.excluded_because
+    return {
+        "variant": verdict.variant,
+        "state": verdict.state,
+        "excluded_because": None if excluded is None else {"reason": excluded.reason, "detail": excluded.detail},
+        **{name: None if estimate is None else getattr(estimate, name) for name in FIGURES},
+        "utility": verdict.utility,
+        "propensity": verdict.propensity,
+    }

@@ -1,0 +1,52 @@
+"""The log's row of a decision."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from gateway.decisions.types import DecisionRow
+from gateway.routing.exchange import Exchange
+from policies.features.layout import VERSION
+from policies.types import Decision, RoutingRequest
+
+__all__ = ("decision_row",)
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def decision_row(exchange: Exchange, decision: Decision, routing: RoutingRequest, *, pinned: bool) -> DecisionRow:
+    """What was decided, of what, and why. The features go along as they are; the log's thread packs them."""
+    request = exchange.request
+    return DecisionRow(
+        decision_id=exchange.decision_id,
+        request_id=exchange.request_id,
+        trace_id=_trace_id(request.traceparent),
+        tenant=routing.tenant,
+        policy_hash=exchange.policy_hash,
+        created_at_s=exchange.clock.wall_s(),
+        route=request.route,
+        tags=request.tags,
+        service_tier=request.service_tier,
+        hint=routing.hint,
+        weights=msgspec.to_builtins(routing.objective.weights),
+        limits=msgspec.to_builtins(routing.objective.limits),
+        prompt_tokens=routing.prompt_tokens,
+        max_completion_tokens=routing.max_completion_tokens,
+        needs=sorted(routing.needs),
+        features_hash=None if routing.features is None else VERSION,
+        features=routing.features,
+        candidates=msgspec.to_builtins(decision.verdicts),
+        propensities=decision.propensities,
+        choice=decision.choice,
+        explored=decision.explored,
+        violated=decision.violated,
+        fallback_used=decision.fallback_used,
+        pinned=pinned,
+    )
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    return match["trace_id"] if match else None
