@@ -71,7 +71,8 @@ def train(
         on_stage: Told when each of `STAGES` begins.
     """
     before, now = dict(in_force or {}), dict(in_force or {})
-    split = by_time(data.created_at_s, data.variant)
+    strata = np.char.add(data.variant, np.where(usable("quality", data), "/judged", ""))
+    split = by_time(data.created_at_s, strata=strata)
     test = data.take(split.test)
     said_before = predict(test, composed(before), candidates)
     comparisons: list[Comparison] = []

@@ -23,16 +23,20 @@ class Split(NamedTuple):
     test: Rows
 
 
-def by_time(created_at_s: NDArray[np.float64], variant: NDArray[np.str_]) -> Split:
-    """Cut each variant's rows in time, at 70 % and 85 % of them.
+def by_time(created_at_s: NDArray[np.float64], *, strata: NDArray[np.str_]) -> Split:
+    """Cut each stratum's rows in time, at 70 % and 85 % of them.
 
-    Each variant's and not the whole: a variant that came late, or was tried at the end of a run, is in all three
-    parts. No row is used for a row of its own variant that came before it.
+    Each stratum's and not the whole, so that all three parts have some of a variant that came late, and of judged
+    answers where judging began late or ended early. No row is used for one of its own stratum that came before it.
+
+    Args:
+        created_at_s: When each row was decided; shape (n,).
+        strata: Which rows are alike, such as those of one variant that were judged; shape (n,).
     """
     order = np.argsort(created_at_s, kind="stable")
     parts: list[list[Rows]] = [[], [], []]
-    for name in np.unique(variant):
-        rows = order[variant[order] == name]
+    for name in np.unique(strata):
+        rows = order[strata[order] == name]
         cuts = [round(len(rows) * TRAIN_SHARE), round(len(rows) * (TRAIN_SHARE + CALIBRATE_SHARE))]
         for part, piece in zip(parts, np.split(rows, cuts), strict=True):
             part.append(piece)

@@ -84,6 +84,14 @@ def test_a_variant_that_is_left_out_is_gone_from_every_array(trained: Trained) -
     assert restricted(artifact, {"stranger"}) is None
 
 
+@pytest.mark.parametrize("judged", [slice(0, 400), slice(2000, 2400)])
+def test_quality_is_learned_also_where_judging_ended_early_or_began_late(judged: slice) -> None:
+    rows = samples(2400)
+    bare = [msgspec.structs.replace(row, quality=None, quality_weight=0.0) for row in rows]
+    bare[judged] = rows[judged]
+    assert "quality" in train(Dataset.of(bare), candidates=CANDIDATES).artifacts
+
+
 def test_a_gain_within_its_error_is_none() -> None:
     rng = np.random.default_rng(0)
     before = rng.random(400)
@@ -94,7 +102,7 @@ def test_a_gain_within_its_error_is_none() -> None:
 
 def test_no_row_is_judged_by_a_later_one_of_its_variant() -> None:
     rows = Dataset.of([*samples(200), *samples(20, variants=["full"], seed=2)])
-    split = by_time(rows.created_at_s, rows.variant)
+    split = by_time(rows.created_at_s, strata=rows.variant)
     assert sorted(np.concatenate(split).tolist()) == list(range(220))
     for name in ("full", "quantized"):
         times = [rows.created_at_s[part[rows.variant[part] == name]] for part in split]
