@@ -34,7 +34,7 @@ def to_stored(features: Features) -> dict[str, Any]:
     counts = np.minimum(features.counts, _MAX_COUNT).astype(np.uint8)
     packed = zlib.compress(gaps.tobytes() + counts.tobytes(), level=1)
     return {
-        "grams": base64.b85encode(packed).decode(),
+        "grams": base64.b64encode(packed).decode(),
         "surface": [round(float(value), 5) for value in features.surface],
         "groups": features.groups.tolist(),
         "language": features.language,
@@ -49,7 +49,7 @@ def from_stored(stored: dict[str, Any]) -> Features:
     """
     try:
         values = msgspec.convert(stored, type=_Stored)
-        packed = base64.b85decode(values.grams)
+        packed = base64.b64decode(values.grams, validate=True)
         inflate = zlib.decompressobj()
         data = inflate.decompress(packed, _MAX_BYTES)
     except (msgspec.ValidationError, ValueError, binascii.Error, zlib.error) as error:
