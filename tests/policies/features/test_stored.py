@@ -47,7 +47,7 @@ def test_a_bomb_is_not_inflated() -> None:
     import base64
     import zlib
 
-    bomb = base64.b85encode(zlib.compress(bytes(50_000_000))).decode()
+    bomb = base64.b64encode(zlib.compress(bytes(50_000_000))).decode()
     with pytest.raises(FeaturesError, match="wrong size"):
         from_stored(to_stored(extract(Prompt(text="x"))) | {"grams": bomb})
 
