@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gateway import __version__
+from gateway.cli.calibrate import calibrate
 from gateway.cli.chat import chat
 from gateway.cli.config import config
 from gateway.cli.context import CliContext
@@ -43,5 +44,5 @@ def main(context: click.Context, config_file: Path | None, var: Path) -> None:
     context.obj = CliContext(config_file=config_file, var=var)
 
 
-for command in (serve, init, chat, config, variants, policy, decisions, train, simulate):
+for command in (serve, init, chat, config, variants, calibrate, train, policy, simulate, decisions):
     main.add_command(command)

@@ -39,6 +39,11 @@ class CliContext:
         """Where state is kept."""
         return StatePaths(root=self.var)
 
+    def argv(self, module: str, *arguments: str) -> list[str]:
+        """The command that runs a module of ours with the same global options."""
+        config = ["--config", str(self.config_path)] if self.config_path else []
+        return [sys.executable, "-m", module, *config, "--var", str(self.var), *arguments]
+
     def settings(self) -> Settings:
         """The configuration; a bad one ends the command with exit code 1 and the line to blame."""
         try:

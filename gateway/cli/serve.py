@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import sys
 
 import click
 import msgspec
 
+from backends import lifeline
 from backends.builder.build import is_built
 from backends.builder.machine import measured_here
 from backends.errors import BackendError
@@ -33,10 +33,15 @@ BACKLOG = 2048
 @click.option("--host", default=None, help="Address to listen on.  [default: as configured]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="TCP port.  [default: as configured]")
 @click.option("--workers", type=click.IntRange(1, 64), default=None, help="API processes.  [default: as configured]")
+@click.option("--follow-parent", is_flag=True, hidden=True, help="End with whoever holds our standard input.")
 @click.pass_obj
-def serve(context: CliContext, *, host: str | None, port: int | None, workers: int | None) -> None:
+def serve(
+    context: CliContext, *, host: str | None, port: int | None, workers: int | None, follow_parent: bool
+) -> None:
     """Serve the API; fetch, build and measure what is missing meanwhile. Ctrl-C or SIGTERM stops it in order."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if follow_parent:
+        lifeline.follow_parent()
     settings = context.settings()
     given = {"host": host, "port": port, "workers": workers}
     server = msgspec.structs.replace(settings.server, **{k: v for k, v in given.items() if v is not None})
@@ -59,7 +64,7 @@ async def _supervise(
         servers=[
             ServerPlan(
                 name=f"api-{number}",
-                argv=_argv(context, "gateway.server", "--fd", str(listening.fileno())),
+                argv=context.argv("gateway.server", "--fd", str(listening.fileno())),
                 pass_fds=(listening.fileno(),),
             )
             for number in range(1, server.workers + 1)
@@ -89,7 +94,7 @@ def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildP
     if not missing or not settings.build.background:
         return None
     return BuildPlan(
-        argv=_argv(context, "gateway.cli", "variants", "build", "--progress", "json", *missing),
+        argv=context.argv("gateway.cli", "variants", "build", "--progress", "json", *missing),
         variants=missing,
     )
 
@@ -100,13 +105,8 @@ def _training_plans(context: CliContext, settings: Settings) -> list[PeriodicPla
     if not training.enabled:
         return []
     publish = ["--publish"] if training.publish == "auto" else []
-    argv = _argv(context, "gateway.cli", "train", "--if-due", *publish)
+    argv = context.argv("gateway.cli", "train", "--if-due", *publish)
     return [PeriodicPlan(name="trainer", argv=argv, interval_s=training.interval_s)]
-
-
-def _argv(context: CliContext, module: str, *arguments: str) -> list[str]:
-    config = ["--config", str(context.config_path)] if context.config_path else []
-    return [sys.executable, "-m", module, *config, "--var", str(context.var), *arguments]
 
 
 def _listen(server: ServerSettings) -> socket.socket:
