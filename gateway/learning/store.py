@@ -39,6 +39,7 @@ class EstimatorStore:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
+                    os.fchmod(file.fileno(), 0o644)
                 Path(staging).replace(self._directory / name)
             except BaseException:
                 Path(staging).unlink(missing_ok=True)

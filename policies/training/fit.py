@@ -1,8 +1,7 @@
 """One training, from rows to what is worth using of it. Pure: the same rows give the same bytes.
 
 Each estimator is fitted on the first part of the rows, calibrated on the second, and held against what is there on
-the third. Only the variants for which it does better are kept. What is kept is what was tested: nothing is fitted
-again afterwards.
+the third, and kept if it does better. What is kept is what was tested: nothing is fitted again afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from policies.features.layout import VERSION
 from policies.training import latency, length
 from policies.training.constant import ConstantEstimator
 from policies.training.dataset import Dataset
-from policies.training.gate import Comparison, compare, restricted
+from policies.training.gate import ALL, Comparison, compare, restricted
 from policies.training.losses import losses, usable
 from policies.training.predict import Predictions, predict
 from policies.training.quality import Judgements, fit_quality
@@ -35,9 +34,6 @@ KINDS = ("length", "latency", "quality")
 """In the order in which they are fitted: times are predicted for lengths as they will be predicted."""
 
 STAGES = (*KINDS, "report")
-
-ALL = "all"
-"""Every variant together."""
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +80,12 @@ def train(
         said = predict(test, composed({**now, kind: artifact}), candidates)
         each = [held.compare(name, said) for name in artifact.variants]
         comparisons += each
-        better = [c.variant for c in each if c.better]
-        if (worth := restricted(artifact, better)) is not None:
+        tolerable = [c.variant for c in each if c.tolerable]
+        if (worth := restricted(artifact, tolerable)) is not None:
             # A variant left out falls back to its card, and that may be worse than what is in force for it.
             said = predict(test, composed({**now, kind: worth}), candidates)
-            if held.compare(ALL, said).better:
+            comparisons.append(together := held.compare(ALL, said))
+            if together.better:
                 now[kind] = worth
     on_stage("report")
     said_by = {"fitted": predict(test, composed(now), candidates)}

@@ -1,4 +1,9 @@
-"""What is kept of a fit: the variants for which it does better, on requests it has not seen, than what is there."""
+"""What is kept of a fit: all of it or nothing, by how it does on requests it has not seen against what is there.
+
+Estimates of variants are compared with each other when one is chosen. So a fit is not used for the variants alone
+for which it happens to look good: it is used for every variant for which it is not found worse, if those together are
+better for it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,12 @@ from numpy.typing import NDArray
 
 from policies.estimators.artifact import Artifact
 
-__all__ = ("Comparison", "compare", "restricted")
+__all__ = ("ALL", "Comparison", "compare", "restricted")
 
 F64 = NDArray[np.float64]
+
+ALL = "all"
+"""Every variant together."""
 
 LEAST_ROWS = 10
 """Held-out rows of a variant below which nothing can be said."""
@@ -23,10 +31,11 @@ _LAST = frozenset({"text", "surface", "groups", "ttft", "tpot"})
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one kind of estimator, for one variant: is the fit better on held-out rows?"""
+    """Of one kind of estimator, for one variant or all: is the fit better on held-out rows?"""
 
     kind: str
     variant: str
+    """Or `ALL`."""
     n: int
     """Rows."""
     gain: float
@@ -38,6 +47,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     def better(self) -> bool:
         """By more than one standard error: of fits that are no better, five in six are turned away."""
         return self.n >= LEAST_ROWS and self.gain > self.gain_se
+
+    @property
+    def tolerable(self) -> bool:
+        """Not worse by more than one standard error, on enough rows to tell."""
+        return self.n >= LEAST_ROWS and self.gain > -self.gain_se
 
 
 def compare(kind: str, variant: str, *, before: F64, after: F64, weight: F64 | None = None) -> Comparison:

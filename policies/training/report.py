@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.training.dataset import Dataset
-from policies.training.gate import Comparison
+from policies.training.gate import ALL, Comparison
 from policies.training.losses import quality_scores, quantile_scores, token_scores, usable
 from policies.training.predict import Predictions
 
@@ -51,7 +51,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     estimators: dict[str, str]
     """Content hash of each estimator in the draft, by kind."""
     kept: dict[str, list[str]]
-    """By kind the variants for which the fit did better than what was there, and so is used."""
+    """By kind the variants for which the new fit is used; a kind of which nothing is used is missing."""
     comparisons: list[Comparison]
     """Why."""
     lines: list[Line]
@@ -94,7 +94,7 @@ def markdown(report: Report) -> str:
     text += _table(
         ["estimator", "variant", "held-out rows", "loss saved", "used"],
         [
-            [c.kind, c.variant, str(c.n), f"{c.gain:+.1%} ± {c.gain_se:.1%}", "yes" if c.better else "no"]
+            [c.kind, c.variant, str(c.n), f"{c.gain:+.1%} ± {c.gain_se:.1%}", _used(c, report.kept)]
             for c in report.comparisons
         ],
     )
@@ -119,6 +119,11 @@ def _groups(data: Dataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     for kind, column in (("variant", data.variant), ("tenant", data.tenant)):
         for name in np.unique(column).tolist():
             yield f"{kind} {name}", column == name
+
+
+def _used(comparison: Comparison, kept: Mapping[str, Sequence[str]]) -> str:
+    variants = kept.get(comparison.kind, ())
+    return "yes" if comparison.variant in variants or (variants and comparison.variant == ALL) else "no"
 
 
 def _target_table(some: Sequence[Line]) -> list[str]:

@@ -100,6 +100,20 @@ def test_a_gain_within_its_error_is_none() -> None:
     assert not compare("quality", "a", before=before[:5], after=before[:5] * 0.1).better, "five rows say nothing"
 
 
+def test_a_variant_of_too_few_rows_to_tell_stays_with_its_card() -> None:
+    few = samples(20, variants=["quantized"], seed=5)
+    found = train(Dataset.of(samples(900, variants=["full"]) + few), candidates=CANDIDATES)
+    assert {artifact.variants for artifact in found.artifacts.values()} == {("full",)}
+
+
+def test_a_variant_that_gets_worse_is_left_out_and_one_that_gains_little_is_not() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.random(200)
+    assert not compare("quality", "a", before=before, after=before * 1.2).tolerable
+    little = compare("quality", "a", before=before, after=before + rng.normal(0.0, 0.3, 200))
+    assert (little.tolerable, little.better) == (True, False)
+
+
 def test_no_row_is_judged_by_a_later_one_of_its_variant() -> None:
     rows = Dataset.of([*samples(200), *samples(20, variants=["full"], seed=2)])
     split = by_time(rows.created_at_s, strata=rows.variant)
