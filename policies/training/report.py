@@ -88,9 +88,10 @@ def markdown(report: Report) -> str:
         "",
         "## What is used",
         "",
-        "A fit is used for a variant if its loss on held-out requests is below that of",
+        "A fit is used if, against what was there, it saves more loss on held-out requests than one standard error;",
+        "a variant for which it is worse by as much is left out.",
+        "",
     ]
-    text += ["what was there by more than one standard error.", ""]
     text += _table(
         ["estimator", "variant", "held-out rows", "loss saved", "used"],
         [
