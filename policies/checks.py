@@ -42,7 +42,7 @@ _META_SCHEMA = jsonschema_rs.Draft202012Validator(
 class PatternCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="regex"):
     """The answer contains a match of a regular expression, in the syntax of Python's `re`."""
 
-    pattern: Annotated[str, Meta(min_length=1, max_length=1000)]
+    pattern: Annotated[str, Meta(min_length=1, max_length=512)]
     name: Name = "regex"
     """What the score is called in the log."""
 
