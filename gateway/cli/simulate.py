@@ -54,7 +54,7 @@ def simulate(
     warm: Path | None,
     budgets_usd: str | None,
     seeds: int | None,
-    traces: tuple[Path, ...],  # noqa: ARG001
+    traces: tuple[Path, ...],
     requests: int | None,
     methods: str | None,
     tagged: bool,
@@ -67,7 +67,9 @@ def simulate(
     from policies.errors import PolicyError
     from policies.simulation.report import markdown
 
-    options = _options(warm, budgets_usd, seeds=seeds, requests=requests, methods=methods, tagged=tagged)
+    options = _options(
+        warm, budgets_usd, traces=traces, seeds=seeds, requests=requests, methods=methods, tagged=tagged
+    )
     # The arrays are small: a second thread would spend its time waiting.
     with failures(PolicyError, ValueError), _extra(), threadpool_limits(1), progress_sink() as sink:
         results = [_simulated(_table(path), protocol, options, _teller(path, sink)) for path in tables]
@@ -83,6 +85,7 @@ def _options(
     warm: Path | None,
     budgets_usd: str | None,
     *,
+    traces: tuple[Path, ...],
     seeds: int | None,
     requests: int | None,
     methods: str | None,
@@ -92,6 +95,7 @@ def _options(
     from policies.simulation.catalogue import METHODS, chosen
     from policies.simulation.protocols.budget import PUBLISHED_BUDGETS_USD
     from policies.simulation.run import Options
+    from policies.simulation.traces import parse_trace
 
     names = [name.strip() for name in methods.split(",")] if methods else []
     for name in names:
@@ -103,6 +107,7 @@ def _options(
             seeds=seeds,
             warm=None if warm is None else _table(warm),
             budgets_usd=PUBLISHED_BUDGETS_USD if budgets_usd is None else _budgets(budgets_usd),
+            traces=[parse_trace(path.read_bytes(), name=str(path)) for path in traces],
             requests=requests,
             tagged=tagged,
         )

@@ -14,6 +14,7 @@ from policies.simulation.protocols import aiq, apgr, bandit, budget, drift
 from policies.simulation.queries import Labelled, Told, labelled, silent
 from policies.simulation.results import Figures, Result
 from policies.simulation.tables import Table
+from policies.simulation.traces import Trace, merged
 
 __all__ = ("PROTOCOLS", "Options", "Protocol", "simulate")
 
@@ -37,6 +38,8 @@ class Options:
     warm: Table | None = None
     """Known beforehand; only `budget` reads it."""
     budgets_usd: Sequence[float] = budget.PUBLISHED_BUDGETS_USD
+    traces: Sequence[Trace] = ()
+    """Arrivals for `sla`."""
     requests: int | None = None
     """Length of the stream of `bandit`, or of the trace of `sla`; None is the protocol's own."""
     tagged: bool = True
@@ -65,7 +68,7 @@ def simulate(
     rows = labelled(whole, tagged=options.tagged, told=told)
     features_us = (now_ns() - began_ns) / 1e3 / len(rows)
     seeds = options.seeds or DEFAULT_SEEDS[protocol]
-    methods, facts = _measured(rows, protocol, options, seeds=seeds, now_ns=now_ns, told=told)
+    methods, facts = _measured(whole, rows, protocol, options, seeds=seeds, now_ns=now_ns, told=told)
     return Result(
         table=table.name,
         protocol=protocol,
@@ -81,7 +84,14 @@ def simulate(
 
 
 def _measured(
-    rows: Labelled, protocol: Protocol, options: Options, *, seeds: int, now_ns: Callable[[], int], told: Told
+    table: Table,
+    rows: Labelled,
+    protocol: Protocol,
+    options: Options,
+    *,
+    seeds: int,
+    now_ns: Callable[[], int],
+    told: Told,
 ) -> tuple[Mapping[str, Figures], Facts]:
     facts: Facts = {}
     if protocol == "apgr":
@@ -100,7 +110,19 @@ def _measured(
         ), facts
     if protocol == "bandit":
         return _bandit(rows, options, seeds=seeds, now_ns=now_ns, told=told)
-    raise ValueError(f"protocol {protocol} needs traces")
+    return _sla(table, rows, options, seeds=seeds, now_ns=now_ns, told=told), facts
+
+
+def _sla(
+    table: Table, rows: Labelled, options: Options, *, seeds: int, now_ns: Callable[[], int], told: Told
+) -> dict[str, Figures]:
+    from policies.simulation.protocols import sla  # noqa: PLC0415 - the others run without simpy
+
+    if not options.traces:
+        raise ValueError("protocol sla needs at least one trace of arrivals")
+    trace = merged(options.traces, requests=options.requests)
+    learner = TRILEMMA.learner or Fitted
+    return sla.measure(table, rows, trace, learner=learner, seeds=seeds, now_ns=now_ns, told=told)
 
 
 def _bandit(
