@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.estimators.drift import DriftDetector
 from policies.estimators.quality import OnlineQuality, QualityModel
 from policies.pacing import Pacer
 from policies.policy import Budget
@@ -18,19 +21,18 @@ __all__ = ("TRILEMMA", "Fitted")
 
 F64 = NDArray[np.float64]
 
-FIRST_FIT = 100
-FIT_AGAIN = 500
+FIRST_FIT = 125
+FIT_AGAIN = 1000
 """Requests between two fits, once there are as many; before that the log doubles between them."""
 
-EXPLORED = 0.05
-"""Share of requests spread evenly, as the default policy has it, where there was no warm start."""
-
+EXPLORED = 0.1
+"""Share of requests spread evenly where there was no warm start."""
 
 TRIALS, TRIAL_SHARE = 200, 0.2
 """Requests for which an arm that joins is tried regardless, and the share of requests that are."""
 
-COST_RATE = 0.02
-"""How fast an arm's costs against what was predicted are followed."""
+COST_MEMORY = 50.0
+"""Requests over which an arm's costs are held against what was predicted; fewer since these were seen to change."""
 
 
 class Fitted:
@@ -83,6 +85,8 @@ class _Run:
         self._revealed: list[tuple[int, int, float, float]] = []
         self._fit_at = FIRST_FIT
         self._cost_ratio = np.ones(len(world.arms))
+        self._cost_seen = np.full(len(world.arms), COST_MEMORY)
+        self._cost_drift = [DriftDetector() for _ in world.arms]
         self._on_trial: dict[int, int] = {}
         budget_usd = task.budget_usd
         self._pacer = None if budget_usd is None else Pacer(Budget(usd=budget_usd), now_s=0.0)
@@ -118,7 +122,7 @@ class _Run:
         if arm in self._on_trial:
             self._on_trial[arm] -= 1
         if self._costs is not None:
-            self._cost_ratio[arm] += COST_RATE * (cost_usd / self._costs[row, arm] - self._cost_ratio[arm])
+            self._follow_cost(arm, cost_usd / self._costs[row, arm])
         if self._quality is not None:
             self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
         if self._world.warm is None:
@@ -126,6 +130,13 @@ class _Run:
             if len(self._revealed) >= self._fit_at:
                 self._fit_at = len(self._revealed) + min(len(self._revealed), FIT_AGAIN)
                 self._fit()
+
+    def _follow_cost(self, arm: int, ratio: float) -> None:
+        """Move along with an arm's costs, at once when they have changed."""
+        if self._cost_drift[arm].alerts(math.log(max(ratio, 1e-9) / self._cost_ratio[arm])):
+            self._cost_seen[arm] = 0.0
+        self._cost_seen[arm] = min(COST_MEMORY, self._cost_seen[arm] + 1.0)
+        self._cost_ratio[arm] += (ratio - self._cost_ratio[arm]) / self._cost_seen[arm]
 
     def greedy(self, rows: NDArray[np.int64], *, among: tuple[int, ...]) -> NDArray[np.int64]:
         if self._quality is None or self._costs is None:

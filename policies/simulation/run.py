@@ -116,13 +116,13 @@ def _measured(
 def _sla(
     table: Table, rows: Labelled, options: Options, *, seeds: int, now_ns: Callable[[], int], told: Told
 ) -> dict[str, Figures]:
-    from policies.simulation.protocols import sla  # noqa: PLC0415 - the others run without simpy
+    from policies.simulation.protocols.sla import measure  # noqa: PLC0415 - the others run without simpy
 
     if not options.traces:
         raise ValueError("protocol sla needs at least one trace of arrivals")
     trace = merged(options.traces, requests=options.requests)
     learner = TRILEMMA.learner or Fitted
-    return sla.measure(table, rows, trace, learner=learner, seeds=seeds, now_ns=now_ns, told=told)
+    return measure(table, rows, trace, learner=learner, seeds=seeds, now_ns=now_ns, told=told)
 
 
 def _bandit(

@@ -163,15 +163,25 @@ def mix(rows: Labelled, budget_usd: float) -> tuple[float, float]:
 
 
 def oracle(rows: Labelled, budget_usd: float) -> NDArray[np.int64]:
-    """The arm for each row, all outcomes known: `argmax(quality - price * cost)` at the least price that fits."""
-    low, high = 1e-6, 1e12
+    """The arm for each row, all outcomes known: `argmax(quality - price * cost)` at the least price that fits.
+
+    Requests that are indifferent at that price take the dearer arm for as long as the budget lasts.
+    """
+    every = np.arange(len(rows))
 
     def choice(price: float) -> NDArray[np.int64]:
         chosen: NDArray[np.int64] = np.argmax(rows.quality - price * rows.cost_usd, axis=1)
         return chosen
 
+    low, high = 1e-6, 1e12
     for _ in range(80):
         middle = float(np.sqrt(low * high))
-        spent = rows.cost_usd[np.arange(len(rows)), choice(middle)].mean()
-        low, high = (low, middle) if spent <= budget_usd else (middle, high)
-    return choice(high)
+        spent_usd = rows.cost_usd[every, choice(middle)].mean()
+        low, high = (low, middle) if spent_usd <= budget_usd else (middle, high)
+    chosen, dearer = choice(high), choice(low)
+    extra_usd = rows.cost_usd[every, dearer] - rows.cost_usd[every, chosen]
+    order = np.argsort(extra_usd)
+    left_usd = budget_usd * len(rows) - rows.cost_usd[every, chosen].sum()
+    affordable = order[np.cumsum(extra_usd[order]) <= left_usd]
+    chosen[affordable] = dearer[affordable]
+    return chosen

@@ -4,8 +4,8 @@ Half of the table is what was learned from; the requests are drawn from the othe
 wants, and is routed with the queues as they stand. Ours is `policies.decide.decide` with qualities and costs as our
 learner predicts them, times from the pools' cards and live queues, and a pacer for the tenant with a budget.
 
-A promise is judged window by window, where it is feasible: where some fixed arm, or the oracle, kept it in that window
-of that run. Requests of a window in which a feasible promise was broken earn nothing, whatever they were worth.
+A promise is judged window by window, where it is feasible: where some fixed arm, or the oracle, kept it in that
+window of that run. Requests of a window in which a feasible promise was broken earn nothing.
 """
 
 from __future__ import annotations
