@@ -15,8 +15,9 @@ from backends.types import VariantStatus, WorkerState
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
+from gateway.learning.cascade import learn_cascade, with_threshold
 from gateway.learning.dataset import count_since, read_samples
-from gateway.learning.draft import with_estimators
+from gateway.learning.draft import with_learned
 from gateway.learning.errors import TooLittleDataError
 from gateway.learning.reports import write_report
 from gateway.learning.store import EstimatorStore
@@ -34,6 +35,7 @@ from policies.documents.schema import encode_document
 from policies.documents.stored import decode_stored
 from policies.errors import ArtifactError
 from policies.estimators.artifact import Artifact
+from policies.training.cascade import Threshold
 from policies.training.dataset import Dataset
 from policies.training.fit import KINDS, STAGES, Trained
 from policies.training.fit import train as train_on
@@ -106,7 +108,8 @@ def _train(
 ) -> Outcome:
     policies, estimators = PolicyStore(engine), EstimatorStore(paths.estimators)
     text = _text_in_force(policies, settings)
-    in_force = decode_stored(text, source_name="the policy in force").estimators
+    document = decode_stored(text, source_name="the policy in force")
+    in_force = document.estimators
     candidates = _candidates(settings, paths)
     data = _read(engine, candidates, max_rows=settings.training.max_rows, since_s=since_s, sink=sink)
     readable = _readable(estimators, in_force)
@@ -117,9 +120,13 @@ def _train(
         on_stage=lambda stage: sink(_progress("fit", done=STAGES.index(stage) / len(STAGES), message=stage)),
     )
     hashes = _stored(estimators, trained.artifacts)
-    report = _report(data, trained, hashes, now_s=clock.wall_s())
+    threshold = None if document.cascade is None else learn_cascade(engine, document.cascade, since_s=since_s)
+    report = _report(data, trained, hashes, threshold, now_s=clock.wall_s())
     file = write_report(paths.reports, report)
-    draft = with_estimators(text, {kind: in_force[kind] for kind in readable} | hashes) if hashes else None
+    cascade = with_threshold(document.cascade, threshold) if document.cascade and threshold else None
+    draft = None
+    if hashes or cascade not in (None, document.cascade):
+        draft = with_learned(text, {kind: in_force[kind] for kind in readable} | hashes, cascade=cascade)
     version = None
     if draft is not None:
         said = {"source_name": "draft", "author": AUTHOR, "reason": f"trained on {len(data)} requests; {file.stem}"}
@@ -188,7 +195,9 @@ def _stored(store: EstimatorStore, artifacts: Mapping[str, Artifact]) -> dict[st
     return hashes
 
 
-def _report(data: Dataset, trained: Trained, hashes: dict[str, str], *, now_s: float) -> Report:
+def _report(
+    data: Dataset, trained: Trained, hashes: dict[str, str], threshold: Threshold | None, *, now_s: float
+) -> Report:
     return Report(
         created_at_s=now_s,
         first_at_s=float(data.created_at_s.min()),
@@ -200,6 +209,7 @@ def _report(data: Dataset, trained: Trained, hashes: dict[str, str], *, now_s: f
         estimators=hashes,
         kept={kind: list(trained.artifacts[kind].variants) for kind in KINDS if kind in hashes},
         comparisons=trained.comparisons,
+        cascade=threshold,
         lines=trained.lines,
     )
 

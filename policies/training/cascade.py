@@ -22,7 +22,7 @@ LEAST_ROWS = 50
 FOLDS = 5
 
 SURE = 2.0
-"""Standard errors by which anything must differ from nothing: where it tells nothing, one log in twenty-five passes."""
+"""Standard errors by which anything must differ from nothing: of logs that tell nothing, 4 % pass."""
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.training.cascade import Threshold
 from policies.training.dataset import Dataset
 from policies.training.gate import ALL, Comparison
 from policies.training.losses import quality_scores, quantile_scores, token_scores, usable
@@ -55,6 +56,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     comparisons: list[Comparison]
     """Why."""
     lines: list[Line]
+    cascade: Threshold | None = None
+    """What was learned for the policy's cascade."""
 
 
 def lines(data: Dataset, said: Mapping[str, Predictions], *, high: float) -> list[Line]:
@@ -99,10 +102,23 @@ def markdown(report: Report) -> str:
             for c in report.comparisons
         ],
     )
+    text += _cascade(report.cascade) if report.cascade else []
     for target in dict.fromkeys(line.target for line in report.lines):
         text += ["", f"## {target.capitalize()} on held-out requests", ""]
         text += _target_table([line for line in report.lines if line.target == target])
     return "\n".join(text) + "\n"
+
+
+def _cascade(learned: Threshold) -> list[str]:
+    asks, wins, beyond = learned.escalates, learned.recovers, learned.recovers - learned.escalates
+    return [
+        "",
+        "## Cascade",
+        "",
+        f"Below a confidence of {learned.threshold:.4f} the second variant is asked. On {learned.rows} requests that",
+        f"both had answered that is, out of fold, {asks:.1%} of them, and wins back {wins:.1%} of what it is better",
+        f"by: {beyond:+.1%} ± {learned.recovers_se:.1%} beyond chance.",
+    ]
 
 
 def _scores(target: str, said: Predictions, data: Dataset, high: float) -> Scores:

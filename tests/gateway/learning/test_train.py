@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from gateway.decisions.schema import open_engine
-from gateway.learning.draft import with_estimators
+from gateway.learning.draft import with_learned
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.reports import last_report
 from gateway.learning.store import EstimatorStore
@@ -163,7 +163,7 @@ def test_on_schedule_it_waits_until_enough_is_new(paths: StatePaths) -> None:
     ],
 )
 def test_new_estimators_fit_into_any_document(text: str) -> None:
-    edited = with_estimators(text, {"latency": "cc", "quality": "dd"})
+    edited = with_learned(text, {"latency": "cc", "quality": "dd"})
     before, after = (decode_document(each, source_name="") for each in (text, edited))
     assert after == msgspec.structs.replace(before, estimators={"latency": "cc", "quality": "dd"})
     assert text.count("#") == edited.count("#")

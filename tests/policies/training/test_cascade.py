@@ -16,7 +16,7 @@ def world(rng: np.random.Generator, *, rows: int, tells: float, then: float = 0.
     fails = rng.random(rows) < 0.4
     unsure = np.where(rng.random(rows) < tells, fails, rng.random(rows) < 0.4)
     confidence = np.where(unsure, rng.uniform(0.2, 0.6, rows), rng.uniform(0.6, 1.0, rows))
-    return confidence, 1.0 - fails, (rng.random(rows) < then).astype(float)
+    return confidence, 1.0 - fails.astype(np.float64), (rng.random(rows) < then).astype(np.float64)
 
 
 def test_the_threshold_is_found_where_the_confidence_tells() -> None:

@@ -1,0 +1,137 @@
+"""What a calibration teaches a cascade, and how it gets into the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from sqlalchemy.engine import Engine
+
+from gateway.decisions.migrate import upgrade
+from gateway.decisions.schema import open_engine
+from gateway.decisions.types import Ending, ObservationSource, Row
+from gateway.decisions.write import insert
+from gateway.learning.cascade import learn_cascade, with_threshold
+from gateway.learning.draft import with_learned
+from gateway.learning.train import train
+from gateway.paths import StatePaths
+from gateway.policyops.store import PolicyStore
+from gateway.settings import Settings
+from policies.documents.schema import decode_document
+from policies.policy import Cascade
+from tests.decision_rows import decision, observation, outcome, sqlite_url
+from tests.training_log import log_samples
+from tests.training_rows import samples
+
+CASCADE = Cascade(first="tiny", then="full", checks=False)
+DOCUMENT = """\
+schema_version: 1
+name: ours
+fallback: [full, quantized]  # Ours.
+cascade: {first: quantized, then: full}
+rules:
+  - {name: all, then: {cascade: true}}
+"""
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    opened = open_engine(url)
+    upgrade(opened)
+    yield opened
+    opened.dispose()
+
+
+def put(number: int, variant: str, *, confidence: float | None, score: float, **changes: object) -> list[Row]:
+    """One task as a variant answered it in a calibration."""
+    name = f"dec_{variant}_{number:04}_{changes.get('created_at_s', 0)}"
+    about = {"request_id": f"cal-{number}", "tags": {"calibration": "set"}, "pinned": True, "choice": variant}
+    return [
+        decision(name, **about | {key: changes[key] for key in changes if key != "ending"}),
+        outcome(name, variant=variant, confidence=confidence, ending=changes.get("ending", Ending.DONE)),
+        observation(name, score=score, source=ObservationSource.CHECK),
+    ]
+
+
+def world(first: str = "tiny") -> list[Row]:
+    """Both variants on 200 tasks: the first fails where it is unsure, the other never."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for number, confidence in enumerate(rng.uniform(0.0, 1.0, 200).tolist()):
+        rows += put(number, first, confidence=confidence, score=float(confidence > 0.3))
+        rows += put(number, "full", confidence=None, score=1.0)
+    return rows
+
+
+def test_tasks_that_both_have_answered_teach_when_to_escalate(engine: Engine) -> None:
+    assert insert(engine, world()) == 0
+    learned = learn_cascade(engine, CASCADE)
+    assert learned is not None
+    assert learned.rows == 200
+    assert learned.threshold == pytest.approx(0.3, abs=0.03)
+    assert learned.recovers - learned.escalates > 0.6
+    new = with_threshold(CASCADE, learned)
+    assert msgspec.structs.replace(new, threshold=None, escalates=0.5, recovers=0.5) == CASCADE
+
+
+def test_of_a_repeated_calibration_the_newest_answers_count(engine: Engine) -> None:
+    again = [row for n in range(200) for row in put(n, "tiny", confidence=0.5, score=1.0, created_at_s=2e9)]
+    assert insert(engine, world() + again) == 0
+    assert learn_cascade(engine, CASCADE) is None, "now the first variant is never wrong"
+    assert learn_cascade(engine, CASCADE, since_s=2e9) is None, "the second one has not answered since"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tags": {}}, {"pinned": False}, {"ending": Ending.FAILED}],
+    ids=["no calibration", "routed", "broke off"],
+)
+def test_other_requests_teach_it_nothing(engine: Engine, changes: dict[str, object]) -> None:
+    first = [row for n in range(200) for row in put(n, "tiny", confidence=n / 200, score=float(n > 60), **changes)]
+    then = [row for n in range(200) for row in put(n, "full", confidence=None, score=1.0)]
+    assert insert(engine, first + then) == 0
+    assert learn_cascade(engine, CASCADE) is None
+
+
+def test_without_a_confidence_there_is_nothing_to_learn(engine: Engine) -> None:
+    unsaid = [row for n in range(200) for row in put(n, "tiny", confidence=None, score=0.0)]
+    then = [row for n in range(200) for row in put(n, "full", confidence=None, score=1.0)]
+    assert insert(engine, unsaid + then) == 0
+    assert learn_cascade(engine, CASCADE) is None
+
+
+def test_a_training_drafts_the_threshold_once_and_changes_nothing_else(tmp_path: Path) -> None:
+    """The same log again teaches the same, which is not drafted a second time."""
+    variant = {"kind": "remote", "engine": "openai", "source": "http://127.0.0.1:9"}
+    figures = {"quality": 0.6, "ttft_s": 0.2, "tpot_s": 0.02, "price": {"compute_per_hour_usd": 1}}
+    variants = [{"name": name} | variant | figures for name in ("full", "quantized")]
+    settings = msgspec.convert({"variants": variants}, Settings)
+    paths = StatePaths(root=tmp_path)
+    log_samples(tmp_path, samples(600))
+    engine = open_engine(sqlite_url(tmp_path / "trilemma.db"))
+    assert insert(engine, world("quantized")) == 0
+    PolicyStore(engine).publish(name="ours", hash_="x", text=DOCUMENT, author="a", reason="r", now_s=1.0)
+    outcome = train(settings, paths, and_publish=True)
+    again = train(settings, paths)
+    engine.dispose()
+    assert outcome.draft is not None
+    assert outcome.report.cascade is not None
+    drafted, before = (decode_document(text, source_name="") for text in (outcome.draft, DOCUMENT))
+    assert drafted.cascade is not None
+    assert drafted.cascade.threshold == pytest.approx(0.3, abs=0.03)
+    assert msgspec.structs.replace(drafted, estimators={}, cascade=before.cascade) == before
+    assert "# Ours." in outcome.draft
+    assert again.report.cascade == outcome.report.cascade
+    assert again.draft is None
+
+
+@pytest.mark.parametrize("estimators", [{}, {"quality": "aa"}], ids=["none", "one"])
+def test_a_threshold_fits_into_a_document(estimators: dict[str, str]) -> None:
+    learned = Cascade(first="quantized", then="full", threshold=0.25, escalates=0.125, recovers=0.75)
+    edited = with_learned(DOCUMENT, estimators, cascade=learned)
+    after = decode_document(edited, source_name="")
+    assert (after.cascade, after.estimators) == (learned, estimators)
+    assert "# Ours." in edited
