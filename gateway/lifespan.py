@@ -27,6 +27,8 @@ from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
 from gateway.policyops.watcher import PolicyWatcher
 from gateway.routing.budgets import Budgets
+from gateway.routing.caller import Caller
+from gateway.routing.cascading import Judge
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
@@ -61,6 +63,7 @@ async def open_services(
         log=log,
         rng=np.random.default_rng(),
     )
+    caller, judge = Caller(catalogue=catalogue, settings=settings.server), Judge(Checker())
     signals = Signals(
         checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()),
         shadow=Shadow(
@@ -87,7 +90,7 @@ async def open_services(
             decider=decider,
             policies=policies,
             estimators=estimators,
-            dispatcher=Dispatcher(catalogue=catalogue, decider=decider, settings=settings.server),
+            dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge),
             signals=signals,
             started_at_s=SYSTEM_CLOCK.wall_s(),
         )
@@ -97,6 +100,7 @@ async def open_services(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await judge.aclose()
         await signals.aclose()
         await watcher.aclose()
         await asyncio.to_thread(engine.dispose)

@@ -6,23 +6,45 @@ whole. So it is weighed, limited, explored and logged like any other, under the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import msgspec
 
 from policies.policy import Policy
 from policies.rules import Ruling
-from policies.types import CascadePlan, Estimate, RoutingRequest
+from policies.types import Candidate, CascadePlan, Estimate, RoutingRequest
 
-__all__ = ("escalation", "planned", "whole")
+__all__ = ("Reason", "escalation", "planned", "whole")
+
+Reason = Literal["low_confidence", "check_failed"]
+"""Why an answer will not do."""
 
 
-def planned(request: RoutingRequest, policy: Policy, ruling: Ruling) -> CascadePlan | None:
-    """The cascade that policy and rule allow for a request; none for one that names its variant, or was tried."""
+def planned(
+    request: RoutingRequest, policy: Policy, ruling: Ruling, *, able: Sequence[Candidate]
+) -> CascadePlan | None:
+    """The cascade that policy and rule allow for a request; none for one that names its variant, or was tried.
+
+    It names only what the first answer can in fact be judged by. Without anything to judge it by there is none.
+
+    Args:
+        request: As the ruling leaves it.
+        policy: Holds the cascade.
+        ruling: Must allow it.
+        able: Who could answer, limits apart; without `logprobs` the first variant's confidence is not known.
+    """
     cascade = policy.cascade
     if cascade is None or not ruling.then.cascade or request.failed:
         return None
-    if cascade.threshold is None and not cascade.checks:
+    capabilities = {candidate.name: candidate.capabilities for candidate in able}
+    if not {cascade.first, cascade.then} <= capabilities.keys():
         return None
-    return CascadePlan(first=cascade.first, then=cascade.then, threshold=cascade.threshold, checks=cascade.checks)
+    threshold = cascade.threshold if "logprobs" in capabilities[cascade.first] else None
+    checks = cascade.checks and request.checks > 0
+    if threshold is None and not checks:
+        return None
+    return CascadePlan(first=cascade.first, then=cascade.then, threshold=threshold, checks=checks)
 
 
 def whole(first: Estimate, then: Estimate, policy: Policy) -> Estimate | None:
@@ -48,7 +70,7 @@ def whole(first: Estimate, then: Estimate, policy: Policy) -> Estimate | None:
     )
 
 
-def escalation(plan: CascadePlan, *, confidence: float | None, checks_failed: bool) -> str | None:
+def escalation(plan: CascadePlan, *, confidence: float | None, checks_failed: bool) -> Reason | None:
     """Why the first answer will not do; None where it will.
 
     Args:

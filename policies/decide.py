@@ -115,8 +115,9 @@ class _Case:
 
     def consider_cascade(self) -> None:
         """Let a cascade take the place of its first variant, where it may, keeps the limits and is better."""
-        plan = planned(self.request, self.policy, self.ruling)
-        if plan is None or not {plan.first, plan.then} <= self.estimates.keys():
+        able = [candidate for candidate in self.candidates if candidate.name in self.estimates]
+        plan = planned(self.request, self.policy, self.ruling, able=able)
+        if plan is None:
             return
         together = whole(self.estimates[plan.first], self.estimates[plan.then], self.policy)
         if together is None or self._breach(together) is not None:

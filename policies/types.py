@@ -160,6 +160,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The caller's limit on the answer."""
     needs: frozenset[str] = frozenset()
     """Capabilities the answer requires."""
+    checks: int = 0
+    """Programmatic checks that its answer can be held against."""
     allowed: frozenset[str] | None = None
     """Variants the request may use; None is all, one is a pinned request."""
     scope: RuleScope | None = None

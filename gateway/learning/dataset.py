@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 class _Attempt(msgspec.Struct, frozen=True):
     variant: str
     propensity: float
+    held: str | None = None
 
 
 class _Verdict(msgspec.Struct, frozen=True):
@@ -169,10 +170,12 @@ def _sample(row: sa.Row[Any], quality: tuple[float, float] | None, *, text: bool
         verdict = next(v for v in _verdicts.decode(row.candidates) if v.variant == row.variant)
     except (msgspec.MsgspecError, StopIteration):
         return None
+    if any(attempt.held for attempt in attempts):
+        quality = None  # Which answers a cascade passes on depends on how good they are.
     features = _read_features(row, text=text and quality is not None)
     # Without its text a judged row would teach the quality that text says nothing.
     label_ = quality if text and features is not None else None
-    alone = len(attempts) == 1
+    alone = len(attempts) == 1 and attempts[0].held is None
     return Sample(
         created_at_s=row.created_at_s,
         tenant=row.tenant,

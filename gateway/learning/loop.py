@@ -67,7 +67,9 @@ class Loop:
             return
         elif isinstance(row, OutcomeRow):
             self._budgets.charge(recent.tenant, row.cost_usd)
-            recent.variant = row.variant if row.ending is Ending.DONE else None
+            # Which answers a cascade passes on depends on how good they are: they would teach a wrong quality.
+            held = any(attempt.get("held") for attempt in row.attempts)
+            recent.variant = row.variant if row.ending is Ending.DONE and not held else None
         else:
             self._learn(row, recent)
 

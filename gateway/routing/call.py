@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,20 +13,33 @@ from backends.errors import ProtocolError
 from backends.protocol import Usage
 from backends.types import Decoding, Engine, Variant
 from gateway.routing.exchange import Exchange
-from gateway.routing.request import ValidRequest
+from gateway.routing.request import Route, ValidRequest
 
-__all__ = ("Event", "encode_body", "streamed", "whole")
+__all__ = ("Event", "LogProbs", "encode_body", "streamed", "whole")
 
 Event = dict[str, Any]
 """One decoded answer or stream event of a variant; unknown fields of remote servers are kept."""
+
+LogProbs = Literal["as_asked", "added"]
+"""Whether the tokens' log-probabilities are told where the caller asked for them, or also for our own use."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 _encoder = msgspec.json.Encoder()
 
 
-def encode_body(request: ValidRequest, client: VariantClient, variant: Variant, *, stream: bool) -> bytes:
+def encode_body(
+    request: ValidRequest,
+    client: VariantClient,
+    variant: Variant,
+    *,
+    stream: bool,
+    logprobs: LogProbs = "as_asked",
+) -> bytes:
     """The request for the variant. Our workers know their own decoding; a remote server is told what it is."""
     payload: dict[str, Any] = {"model": client.endpoint.model, **request.payload}
+    if logprobs == "added":
+        # Of the chosen tokens only: chat switches them on, a text completion counts the alternatives.
+        payload["logprobs"] = True if request.route is Route.CHAT else 0
     if variant.engine is Engine.OPENAI:
         _settle_decoding(payload, variant.decoding)
     if stream:

@@ -121,6 +121,7 @@ class Decider:
             min_prompt_tokens=self._min_prompt_tokens(exchange),
             max_completion_tokens=request.max_completion_tokens,
             needs=request.needs,
+            checks=len(request.all_checks),
             allowed=self._allowed(request.model),
             failed=frozenset(attempt.variant for attempt in exchange.attempts),
             tenant=request.tenant,

@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from backends.client import Timeouts
+from msgspec.structs import replace
+
 from backends.errors import BackendError, BadRequestError
-from backends.protocol import Usage
 from gateway.errors import ApiError, from_backend
-from gateway.learning.confidence import Confidence
-from gateway.routing.call import Event, encode_body, streamed, whole
-from gateway.routing.catalogue import Catalogue
+from gateway.routing.call import Event
+from gateway.routing.caller import Caller
+from gateway.routing.cascading import Held, Judge, plan_of
 from gateway.routing.decider import Decider
-from gateway.routing.exchange import Attempt, Exchange
-from gateway.settings import ServerSettings
+from gateway.routing.exchange import Exchange
+from policies.types import CascadePlan
 
 __all__ = ("Dispatcher",)
 
 MAX_ATTEMPTS = 3
-INTERRUPTED = "interrupted"
-"""Error type of an attempt during which the caller left, or we were told to stop."""
 
 
 class Dispatcher:
     """Runs the attempts of an exchange until one answers or none is left."""
 
-    def __init__(self, *, catalogue: Catalogue, decider: Decider, settings: ServerSettings) -> None:
-        self._catalogue = catalogue
+    def __init__(self, *, decider: Decider, caller: Caller, judge: Judge) -> None:
         self._decider = decider
-        self._settings = settings
+        self._caller = caller
+        self._judge = judge
 
     async def answer(self, exchange: Exchange) -> Event:
         """The whole answer of the variant that could give it.
@@ -57,23 +55,50 @@ class Dispatcher:
     async def _attempts(self, exchange: Exchange, *, stream: bool) -> AsyncGenerator[Event, None]:
         last: BackendError | None = None
         while True:
-            variant = self._choose(exchange, last)
-            exchange.variant, exchange.tries = variant, exchange.tries + 1
-            began_s, sent = exchange.clock.monotonic_s(), False
-            error_type: str | None = INTERRUPTED
+            variant, sent = self._choose(exchange, last), False
+            plan = plan_of(exchange)
+            if plan is None:
+                answer = self._caller.attempt(exchange, variant, stream=stream)
+            else:
+                answer = self._cascade(exchange, plan, stream=stream)
             try:
-                async with aclosing(self._attempt(exchange, variant, stream=stream)) as events:
+                async with aclosing(answer) as events:
                     async for event in events:
                         sent = True
                         yield event
-                error_type = None
                 return
             except BackendError as error:
-                last, error_type = error, error.error_type
+                last = error
                 if sent or not self._another(exchange, error):
                     raise from_backend(error) from error
-            finally:
-                exchange.attempts.append(_record(exchange, variant, began_s=began_s, error_type=error_type))
+
+    async def _cascade(self, exchange: Exchange, plan: CascadePlan, *, stream: bool) -> AsyncGenerator[Event, None]:
+        """The first variant's answer if it will do, else the second's; the first's again where that one fails."""
+        held = await self._hold(exchange, plan.first, stream=stream)
+        with exchange.stage("judge"):
+            reason = await self._judge.reason(plan, held, exchange.request.all_checks)
+        exchange.attempts[-1] = replace(exchange.attempts[-1], held=reason or "good_enough")
+        if reason is not None and self._caller.remaining_s(exchange) > 0:
+            sent = False
+            try:
+                async with aclosing(self._caller.attempt(exchange, plan.then, stream=stream)) as events:
+                    async for event in events:
+                        sent = True
+                        yield event
+                return
+            except BackendError:
+                if sent:
+                    raise
+        for event in held.release():
+            yield event
+
+    async def _hold(self, exchange: Exchange, variant: str, *, stream: bool) -> Held:
+        """A variant's answer, collected to its end; its first token is not one that the caller has seen."""
+        try:
+            async with aclosing(self._caller.attempt(exchange, variant, stream=stream)) as events:
+                return Held(exchange, [event async for event in events])
+        finally:
+            exchange.ttft_s = None
 
     def _choose(self, exchange: Exchange, last: BackendError | None) -> str:
         """The variant to try next; where none is left, the last failure says more than that."""
@@ -87,45 +112,5 @@ class Dispatcher:
 
     def _another(self, exchange: Exchange, error: BackendError) -> bool:
         """Whether to try a further variant; what one found wrong with the request itself all would."""
-        in_time = self._remaining_s(exchange) > 0
+        in_time = self._caller.remaining_s(exchange) > 0
         return in_time and exchange.tries < MAX_ATTEMPTS and not isinstance(error, BadRequestError)
-
-    def _remaining_s(self, exchange: Exchange) -> float:
-        return max(0.0, self._settings.request_timeout_s - exchange.elapsed_s)
-
-    async def _attempt(self, exchange: Exchange, variant: str, *, stream: bool) -> AsyncGenerator[Event, None]:
-        """One try at one variant: start it if it is cold, call it, account for what it did."""
-        with exchange.stage("load"):
-            start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)
-            await self._catalogue.start(variant, timeout_s=start_s)
-        timeouts = Timeouts(total_s=self._remaining_s(exchange), idle_s=self._settings.idle_timeout_s)
-        began_s = exchange.clock.monotonic_s()
-        exchange.usage, exchange.confidence = Usage(), Confidence()
-        with self._catalogue.lease(variant) as client:
-            body = encode_body(exchange.request, client, self._catalogue.view(variant).variant, stream=stream)
-            call = streamed if stream else whole
-            try:
-                async with aclosing(call(exchange, client, body, timeouts=timeouts)) as events:
-                    async for event in events:
-                        event["id"], event["model"] = exchange.request_id, variant
-                        if exchange.request.service_tier is not None:
-                            event["service_tier"] = "default"
-                        yield event
-            finally:
-                self._settle(exchange, variant, busy_s=exchange.clock.monotonic_s() - began_s)
-
-    def _settle(self, exchange: Exchange, variant: str, *, busy_s: float) -> None:
-        """Add what this attempt cost; a failed one was paid for too."""
-        usage = exchange.usage
-        exchange.cost_usd += self._catalogue.view(variant).variant.price.cost_usd(
-            prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens, busy_s=busy_s
-        )
-
-
-def _record(exchange: Exchange, variant: str, *, began_s: float, error_type: str | None) -> Attempt:
-    return Attempt(
-        variant=variant,
-        propensity=exchange.decision.propensities[variant] if exchange.decision else 0.0,
-        latency_s=exchange.clock.monotonic_s() - began_s,
-        error_type=error_type,
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import msgspec
 
@@ -36,8 +37,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     variant: str
     propensity: float
-    """Probability with which it had been chosen."""
+    """Probability with which it, or the cascade that led to it, had been chosen."""
     latency_s: float
+    cost_usd: float = 0.0
+    confidence: float | None = None
+    """exp of the mean token log-probability, in [0, 1]; None where the engine reported none."""
+    held: Literal["good_enough", "low_confidence", "check_failed"] | None = None
+    """What the answer was judged to be; None where it was passed on as it came, not held back to be judged."""
     error_type: str | None = None
     """None for the attempt that answered, `interrupted` for one during which the request was cut."""
 

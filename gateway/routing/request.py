@@ -69,6 +69,17 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The shape that `response_format` asks for, where it can be checked."""
 
     @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """Everything its answer can be held against."""
+        return self.checks if self.form is None else (*self.checks, self.form)
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether the caller asked for the tokens' log-probabilities."""
+        asked = self.payload.get("logprobs")
+        return bool(asked) if self.route is Route.CHAT else asked is not None
+
+    @property
     def min_prompt_tokens(self) -> int:
         """What the prompt has at least, no vocabulary having longer tokens on average."""
         return max(1, self.prompt_bytes // MAX_BYTES_PER_TOKEN)

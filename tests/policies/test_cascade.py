@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import pytest
@@ -28,8 +30,10 @@ TOLD = {
 }
 
 
-def chosen(asked: RoutingRequest, *, ruling: Ruling = ALLOWED, policy: Policy = POLICY) -> Decision:
-    candidates = (candidate("tiny"), candidate("full"))
+def chosen(
+    asked: RoutingRequest, *, ruling: Ruling = ALLOWED, policy: Policy = POLICY, tells: Sequence[str] = ("logprobs",)
+) -> Decision:
+    candidates = (candidate("tiny", capabilities=frozenset(tells)), candidate("full"))
     return decide(asked, candidates, policy, estimator=Told(TOLD), rng=np.random.default_rng(0), ruling=ruling)
 
 
@@ -39,7 +43,7 @@ BOTH = request(weights=Weights(accuracy=0.7, cost=0.3))
 def test_a_cascade_is_weighed_as_a_whole_under_its_first_variants_name() -> None:
     decision = chosen(BOTH)
     assert decision.choice == "tiny"
-    assert decision.cascade == CascadePlan(first="tiny", then="full", threshold=0.6, checks=True)
+    assert decision.cascade == CascadePlan(first="tiny", then="full", threshold=0.6, checks=False)
     together = decision.verdicts[0].estimate
     assert together is not None
     assert together.quality == pytest.approx(0.5 + 0.95 * 0.4)
@@ -60,6 +64,22 @@ def test_a_cascade_is_weighed_as_a_whole_under_its_first_variants_name() -> None
 )
 def test_without_leave_there_is_none(asked: RoutingRequest, ruling: Ruling, policy: Policy) -> None:
     assert chosen(asked, ruling=ruling, policy=policy).cascade is None
+
+
+@pytest.mark.parametrize(
+    ("checks", "tells", "planned"),
+    [
+        (0, (), None),
+        (1, (), CascadePlan(first="tiny", then="full", threshold=None, checks=True)),
+        (1, ("logprobs",), CascadePlan(first="tiny", then="full", threshold=0.6, checks=True)),
+    ],
+    ids=["nothing", "a check", "both"],
+)
+def test_it_names_only_what_the_first_answer_can_be_judged_by(
+    checks: int, tells: Sequence[str], planned: CascadePlan | None
+) -> None:
+    asked = msgspec.structs.replace(BOTH, checks=checks)
+    assert chosen(asked, tells=tells).cascade == planned
 
 
 @pytest.mark.parametrize(

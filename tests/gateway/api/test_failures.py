@@ -123,7 +123,7 @@ async def test_a_bug_of_ours_is_a_500_that_tells_no_secret_and_a_failed_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with behind(tmp_path, GOOD) as (gateway, _):
-        monkeypatch.setattr("gateway.routing.dispatch.encode_body", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr("gateway.routing.caller.encode_body", lambda *_, **__: 1 / 0)
         response, body = await gateway.post(CHAT, HELLO, X_Request_Id="mine-1")
         assert (response.status, body["error"]["type"]) == (500, "server_error")
         assert "division" not in body["error"]["message"]

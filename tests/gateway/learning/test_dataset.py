@@ -71,6 +71,17 @@ def test_times_of_an_answer_that_took_two_attempts_are_not_its_variants(engine: 
     assert (sample.propensity, sample.completion_tokens, sample.quality) == (0.1, 64, 0.25)
 
 
+@pytest.mark.parametrize("variant", ["full", "quantized"], ids=["escalated", "passed on"])
+def test_what_a_cascade_held_back_teaches_neither_times_nor_quality(engine: Engine, variant: str) -> None:
+    held = {"variant": variant, "propensity": 1.0, "held": "good_enough"}
+    last = [] if variant == "quantized" else [{"variant": "quantized", "propensity": 1.0}]
+    insert(engine, answered(1, attempts=[held, *last]))
+    [sample] = samples(engine)
+    assert (sample.ttft_s, sample.tpot_s, sample.latency_s) == (None, None, None)
+    assert (sample.quality, sample.quality_weight) == (None, 0.0)
+    assert sample.completion_tokens == 64
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,0 +1,94 @@
+"""A cascade as it runs: its first answer is held back until it is judged, and then passed on or escalated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from gateway.learning.checker import Checker
+from gateway.learning.transcript import Transcript
+from gateway.routing.call import Event
+from gateway.routing.exchange import Exchange
+from policies.cascade import Reason, escalation
+from policies.checks import Check
+from policies.types import CascadePlan
+
+__all__ = ("Held", "Judge", "plan_of")
+
+JUDGE_S = 2.0
+"""The caller is waiting: checks that take longer than this together are not waited for."""
+
+PASSED = 0.5
+"""Least mean score over the choices with which a check counts as passed."""
+
+
+def plan_of(exchange: Exchange) -> CascadePlan | None:
+    """The cascade that was chosen; None where a variant was chosen by itself."""
+    decision = exchange.decision
+    if decision is None or decision.cascade is None or decision.choice != decision.cascade.first:
+        return None
+    return decision.cascade
+
+
+class Held:
+    """A complete answer that was not sent yet, with what the exchange knows of it; the variant's limits bound it."""
+
+    def __init__(self, exchange: Exchange, events: Sequence[Event]) -> None:
+        self._exchange = exchange
+        self._events = events
+        self._variant, self._usage = exchange.variant, exchange.usage
+        self._confidence, self._finish_reason = exchange.confidence, exchange.finish_reason
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the variant was of it, in [0, 1]; None where the engine reported none."""
+        return self._confidence.value
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """One text per choice that has any."""
+        transcript = Transcript()
+        for event in self._events:
+            transcript.add(event)
+        return transcript.texts
+
+    def release(self) -> Iterator[Event]:
+        """Its events, as the answer that the caller is given."""
+        exchange = self._exchange
+        exchange.variant, exchange.usage = self._variant, self._usage
+        exchange.confidence, exchange.finish_reason = self._confidence, self._finish_reason
+        if exchange.request.stream:
+            exchange.first_token()
+        yield from self._events
+
+
+class Judge:
+    """Says whether a held answer will do."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+
+    async def reason(self, plan: CascadePlan, held: Held, checks: Sequence[Check]) -> Reason | None:
+        """Why it will not do; None where it will. A check that cannot be carried out in time counts for nothing."""
+        unsure = escalation(plan, confidence=held.confidence, checks_failed=False)
+        if unsure is not None or not plan.checks:
+            return unsure
+        try:
+            async with asyncio.timeout(JUDGE_S):
+                failed = await self._fails(checks, held.texts)
+        except TimeoutError:
+            failed = False
+        return escalation(plan, confidence=None, checks_failed=failed)
+
+    async def aclose(self) -> None:
+        """End the process that runs the checks."""
+        await self._checker.aclose()
+
+    async def _fails(self, checks: Sequence[Check], texts: Sequence[str]) -> bool:
+        for check in checks:
+            scores = [await self._checker.score(check, text) for text in texts]
+            known = [score for score in scores if score is not None]
+            if known and fmean(known) < PASSED:
+                return True
+        return False
