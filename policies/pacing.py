@@ -29,8 +29,15 @@ EVERY = 20
 HORIZON = 150.0
 """Requests over which a surplus is spent, or a debt paid back."""
 
-BURST = 12.0
-"""Requests' worth of budget that may be spent ahead of time."""
+BURST = 10.0
+"""Shares of one request that a dear one may leave owing."""
+
+ORDINARY = 3.0
+DEEP = 15.0
+"""Requests of up to three shares are the price's business, not the ceiling's, until fifteen shares are owed."""
+
+PAYS_BACK = 0.75
+"""Of its share, below which a request is never stopped for earlier debts."""
 
 LEAST_RATE = 0.05
 """The rate aimed at never falls below this share of the budget's."""
@@ -77,9 +84,11 @@ class Pacer:
     def ceiling_usd(self) -> float:
         """The most that the next request may be predicted to cost.
 
-        Never less than a request's share while the period's budget lasts: what costs less than that pays debts back.
+        Never less than most of a request's share while the period's budget lasts: what costs less pays debts back.
         """
-        ceiling = max(self._per_request_usd, self.balance_usd + BURST * self._per_request_usd)
+        share, balance_usd = self._per_request_usd, self.balance_usd
+        ordinary = ORDINARY if balance_usd > -DEEP * share else PAYS_BACK
+        ceiling = max(balance_usd + BURST * share, ordinary * share)
         if self._budget.period_s is None:
             return ceiling
         return min(ceiling, self._budget.usd - self._spent_usd)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.pacing import BURST, Pacer, dual_price
+from policies.pacing import BURST, PAYS_BACK, Pacer, dual_price
 from policies.policy import Budget
 
 values = st.floats(0, 1)
@@ -74,7 +74,7 @@ def test_within_a_budget_per_request_a_share_is_always_allowed() -> None:
     pacer = Pacer(Budget(usd=1.0), now_s=0.0)
     pacer.admit(now_s=0.0)
     pacer.charge(1e6)
-    assert pacer.ceiling_usd == 1.0
+    assert pacer.ceiling_usd == PAYS_BACK
     assert Pacer(Budget(usd=1.0), now_s=0.0).ceiling_usd == pytest.approx(BURST)
 
 
