@@ -8,6 +8,9 @@ from policies.types import Estimate, Prices, Weights
 
 __all__ = ("priced", "shares", "utilities")
 
+LEAST = -1e300
+"""What is worse than this is no worse: infinities could not be compared with each other."""
+
 
 def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
     """Utility of each estimate: `a * quality + c * least cost / cost + s * least latency / latency`.
@@ -27,8 +30,8 @@ def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
 
 
 def priced(utility: float, estimate: Estimate, prices: Prices) -> float:
-    """Utility less what the tenant's constraints make the estimate's dollars and seconds cost."""
-    return utility - prices.per_usd * estimate.cost_usd - prices.per_s * estimate.latency_s
+    """Utility less what the tenant's constraints make the estimate's dollars and seconds cost; always finite."""
+    return max(LEAST, utility - prices.per_usd * estimate.cost_usd - prices.per_s * estimate.latency_s)
 
 
 def shares(weights: Weights) -> tuple[float, float, float]:
