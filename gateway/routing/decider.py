@@ -24,7 +24,7 @@ from policies.features.extract import extract
 from policies.features.types import Prompt
 from policies.policy import Policy
 from policies.rules import apply
-from policies.types import Objective, RoutingRequest, Weights
+from policies.types import Decision, Objective, RoutingRequest, Weights
 
 __all__ = ("Decider", "Estimators")
 
@@ -82,10 +82,21 @@ class Decider:
             ApiError: No candidate can take the request; the message says why.
         """
         request = exchange.request
+        if exchange.features is None:
+            with exchange.stage("features"):
+                exchange.features = extract(_prompt(request))
+        with exchange.stage("decide"):
+            decision = self._decide(exchange)
+        if decision.choice is None:
+            raise refusal(decision, request)
+        return decision.choice
+
+    def _decide(self, exchange: Exchange) -> Decision:
+        """One more decision of this request; the first is logged, and foreseen in the tenant's budget."""
         policy = exchange.policy = exchange.policy or self._policies.current
         routing, ruling = apply(self._routing(exchange, policy), policy)
         earlier = exchange.decision
-        decision = decide(
+        decision = exchange.decision = decide(
             routing,
             freeze(self._catalogue.views()),
             policy,
@@ -96,25 +107,14 @@ class Decider:
             tried=self._tried,
         )
         if earlier is None:
+            pinned = exchange.request.model in self._catalogue.names
             self._budgets.foresee(routing.tenant, decision)
-            self._log.record(decision_row(exchange, decision, routing, pinned=request.model in self._catalogue.names))
-        exchange.decision = decision
-        if decision.choice is None:
-            raise refusal(decision, request)
-        return decision.choice
+            self._log.record(decision_row(exchange, decision, routing, pinned=pinned))
+        return decision
 
     def _routing(self, exchange: Exchange, policy: Policy) -> RoutingRequest:
         """What the decision may know of the request."""
         request = exchange.request
-        hint = request.priority if isinstance(request.priority, str) else None
-        prompt = Prompt(
-            text=request.prompt,
-            turns=request.turns,
-            tools=len(request.payload.get("tools", ())),
-            tenant=request.tenant,
-            tags=request.tags,
-            hint=hint,
-        )
         return RoutingRequest(
             objective=_objective(request, policy),
             prompt_tokens=request.prompt_tokens,
@@ -126,9 +126,9 @@ class Decider:
             failed=frozenset(attempt.variant for attempt in exchange.attempts),
             tenant=request.tenant,
             tags=request.tags,
-            hint=hint,
+            hint=request.hint,
             service_tier=request.service_tier or "default",
-            features=extract(prompt),
+            features=exchange.features,
         )
 
     def _allowed(self, model: str) -> frozenset[str] | None:
@@ -149,6 +149,18 @@ class Decider:
             if attempt.error_type == backend.ContextLengthError.error_type
         ]
         return max(request.min_prompt_tokens, max(exceeded, default=0) + 1 - (request.max_completion_tokens or 1))
+
+
+def _prompt(request: ValidRequest) -> Prompt:
+    """The request as features are extracted from it."""
+    return Prompt(
+        text=request.prompt,
+        turns=request.turns,
+        tools=len(request.payload.get("tools", ())),
+        tenant=request.tenant,
+        tags=request.tags,
+        hint=request.hint,
+    )
 
 
 def _objective(request: ValidRequest, policy: Policy) -> Objective:

@@ -103,8 +103,7 @@ class Dispatcher:
     def _choose(self, exchange: Exchange, last: BackendError | None) -> str:
         """The variant to try next; where none is left, the last failure says more than that."""
         try:
-            with exchange.stage("decide"):
-                return self._decider.choose(exchange)
+            return self._decider.choose(exchange)
         except ApiError:
             if last is None:
                 raise

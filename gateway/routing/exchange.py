@@ -21,6 +21,7 @@ from gateway.decisions.types import Ending, OutcomeRow
 from gateway.learning.confidence import Confidence
 from gateway.learning.transcript import Transcript
 from gateway.routing.request import ValidRequest
+from policies.features.types import Features
 from policies.policy import Policy
 from policies.types import Decision
 
@@ -59,6 +60,8 @@ class Exchange:
         self.decision_id = new_id("dec", wall_s=wall_s)
         self.request_id = request_id
         self.created_s = int(wall_s)
+        self.features: Features | None = None
+        """Of the prompt, extracted once."""
         self.decision: Decision | None = None
         self.policy: Policy | None = None
         """The policy of the first decision, which all later ones of this request keep to."""

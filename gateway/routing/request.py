@@ -69,6 +69,11 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The shape that `response_format` asks for, where it can be checked."""
 
     @property
+    def hint(self) -> str | None:
+        """The named priority; None where the request gave weights or nothing."""
+        return self.priority if isinstance(self.priority, str) else None
+
+    @property
     def all_checks(self) -> tuple[Check, ...]:
         """Everything its answer can be held against."""
         return self.checks if self.form is None else (*self.checks, self.form)
