@@ -89,9 +89,9 @@ class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """
         rows = np.array([len(self.names) if row is None else row for row in variants], np.intp)
         table = np.array(parts).T
-        by_term = self.ttft[:, :, rows] * ttft_terms(table)
+        by_term = self.ttft.take(rows, axis=2) * ttft_terms(table)
         ttft = by_term.sum(axis=1)
-        tpot = (self.tpot[:, :, rows] * tpot_terms(table, prompt_tokens)).sum(axis=1)
+        tpot = (self.tpot.take(rows, axis=2) * tpot_terms(table, prompt_tokens)).sum(axis=1)
         latency_s = ttft[0] + np.maximum(median_tokens - 1.0, 0.0) * tpot[0]
         # Two quantiles that were fitted apart may cross; the upper one is then the median.
         slow, slower = np.maximum(ttft[1], ttft[0]), np.maximum(tpot[1], tpot[0])

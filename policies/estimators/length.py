@@ -86,7 +86,7 @@ class LengthModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def log_tokens(self, features: Features) -> F32:
         """The regression's value for one request and every variant; shape (k,)."""
         surface = standardised(features.surface, mean=self.surface_mean, sd=self.surface_sd)
-        groups = self.groups[features.groups].sum(axis=0)
+        groups = self.groups.take(features.groups, axis=0).sum(axis=0)
         mu: F32 = self.bias + surface @ self.surface + GROUP_SCALE * groups
         return mu
 
@@ -101,7 +101,7 @@ class LengthModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         rows = np.asarray(variants, np.intp)
         mu = self.log_tokens(features)[rows]
         limit = np.minimum(self.cap_tokens[rows], limit_tokens)
-        return lengths(mu, spread=self.spread[rows], high=self.high[rows], limit_tokens=limit)
+        return lengths(mu, spread=self.spread.take(rows, axis=0), high=self.high[rows], limit_tokens=limit)
 
 
 def lengths(mu: F32, *, spread: F32, high: F32, limit_tokens: F64) -> Lengths:

@@ -79,14 +79,14 @@ class Heads(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def scores(self, x: Inputs) -> F32:
         """One score per head; shape (k,)."""
-        total = self.bias + x.surface @ self.surface + GROUP_SCALE * self.groups[x.groups].sum(axis=0)
-        scores: F32 = total + x.text @ self.text[x.grams]
+        total = self.bias + x.surface @ self.surface + GROUP_SCALE * self.groups.take(x.groups, axis=0).sum(axis=0)
+        scores: F32 = total + x.text @ self.text.take(x.grams, axis=0)
         return scores
 
 
 def inputs(features: Features, *, idf: F32, surface_mean: F32, surface_sd: F32) -> Inputs:
     """Weigh the features of one request."""
-    text: F32 = (np.float32(1.0) + np.log(features.counts)) * idf[features.grams]
+    text: F32 = (np.float32(1.0) + np.log(features.counts)) * idf.take(features.grams)
     length = np.sqrt(text @ text)
     return Inputs(
         grams=features.grams,

@@ -70,8 +70,9 @@ class OnlineHeads:
 
     def variances(self, x: Inputs) -> F64:
         """Variance of each score's mean in units of the noise, correlations left out; shape (k,)."""
-        text = x.text**2 @ (1.0 / (self._penalty + np.outer(self._evidence[x.grams], self._share)))
-        groups = GROUP_SCALE**2 * (1.0 / self._precision[x.groups]).sum(axis=0)
+        # Heads by grams, and not the other way round: the long axis is the one that arithmetic is fast along.
+        text = (1.0 / (self._penalty + np.multiply.outer(self._share, self._evidence.take(x.grams)))) @ x.text**2
+        groups = GROUP_SCALE**2 * (1.0 / self._precision.take(x.groups, axis=0)).sum(axis=0)
         variances: F64 = text + groups + np.array([level.variance for level in self._levels])
         return variances
 
@@ -104,7 +105,9 @@ class OnlineHeads:
 
     def _fitted(self, x: Inputs) -> F64:
         """The fit, and what was learned of groups since; shape (k,)."""
-        scores: F64 = self._fit.scores(x)[self._origin] + GROUP_SCALE * self._groups[x.groups].sum(axis=0)
+        scores: F64 = self._fit.scores(x)[self._origin] + GROUP_SCALE * self._groups.take(x.groups, axis=0).sum(
+            axis=0
+        )
         return scores.astype(np.float64)
 
     def _correct(self, x: Inputs, head: int, residual: float, *, weight: float) -> None:

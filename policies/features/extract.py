@@ -28,7 +28,7 @@ def extract(prompt: Prompt) -> Features:
         grams=grams,
         counts=counts,
         surface=surface(text, byte_counts, turns=prompt.turns, tools=prompt.tools),
-        groups=np.unique(np.array([group(kind, value) for kind, value in belongs], np.uint16)),
+        groups=np.array(sorted({group(kind, value) for kind, value in belongs}), np.uint16),
         language=language,
     )
 

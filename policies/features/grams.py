@@ -7,6 +7,7 @@ wherever they stand (Karp and Rabin, 1987). No loop runs over characters.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from policies.features.layout import GRAM_BUCKETS, MAX_TEXT_BYTES
 
-__all__ = ("Text", "buckets", "read", "word_hash")
+__all__ = ("Text", "WordLists", "buckets", "read", "spans", "word_hash")
 
 U64 = NDArray[np.uint64]
 
@@ -33,10 +34,11 @@ def _powers(base: int) -> U64:
 _UP = _powers(_BASE)
 _DOWN = _powers(pow(_BASE, -1, _MODULUS))
 
-_FOLD = np.arange(256, dtype=np.uint8)
-_FOLD[ord("A") : ord("Z") + 1] += 32
+_CODE = np.arange(1, 257, dtype=np.uint64)
+"""What a byte enters a hash as: letters in lower case, and nothing as 0."""
+_CODE[ord("A") : ord("Z") + 1] += np.uint64(32)
 _IN_WORD = np.zeros(256, dtype=bool)
-for _first, _last in ((ord("0"), ord("9")), (ord("a"), ord("z")), (128, 255)):
+for _first, _last in ((ord("0"), ord("9")), (ord("A"), ord("Z")), (ord("a"), ord("z")), (128, 255)):
     _IN_WORD[_first : _last + 1] = True
 
 
@@ -58,14 +60,23 @@ def read(text: str) -> Text:
         half = MAX_TEXT_BYTES // 2
         encoded = encoded[:half] + encoded[-half:]
     data = np.frombuffer(encoded, np.uint8)
-    folded = _FOLD[data]
     prefix = np.zeros(len(data) + 1, np.uint64)
-    np.cumsum((folded + np.uint64(1)) * _UP[: len(data)], out=prefix[1:])
-    inside = np.zeros(len(data) + 2, np.int8)
-    inside[1:-1] = _IN_WORD[folded]
-    edges = np.flatnonzero(np.diff(inside))
-    starts, ends = edges[::2], edges[1::2]
-    return Text(data, prefix, (prefix[ends] - prefix[starts]) * _DOWN[starts])
+    (_CODE.take(data) * _UP[: len(data)]).cumsum(out=prefix[1:])
+    starts, ends = spans(data, _IN_WORD)
+    return Text(data, prefix, (prefix.take(ends) - prefix.take(starts)) * _DOWN.take(starts))
+
+
+def spans(data: NDArray[np.uint8], members: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where each longest run of bytes of one kind starts, and where it has ended.
+
+    Args:
+        data: Bytes.
+        members: Which of the byte values are of the kind; shape (256,).
+    """
+    inside = np.zeros(len(data) + 2, np.bool_)
+    inside[1:-1] = members.take(data)
+    (edges,) = (inside[1:] != inside[:-1]).nonzero()
+    return edges[::2], edges[1::2]
 
 
 def word_hash(word: str) -> int:
@@ -84,12 +95,12 @@ def buckets(text: Text) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
             runs * np.uint64(7) + np.uint64(3),
         )
     )
-    found = np.sort(_scattered(hashes))
-    if not len(found):
-        return found, np.zeros(0, np.float32)
-    firsts = np.flatnonzero(np.concatenate(([True], found[1:] != found[:-1])))
-    counts = np.diff(firsts, append=len(found)).astype(np.float32)
-    return found[firsts], counts
+    found = _scattered(hashes)
+    found.sort()
+    changes = np.ones(len(found) + 1, np.bool_)
+    changes[1:-1] = found[1:] != found[:-1]
+    (bounds,) = changes.nonzero()
+    return found.take(bounds[:-1]), (bounds[1:] - bounds[:-1]).astype(np.float32)
 
 
 def _scattered(hashes: U64) -> NDArray[np.uint16]:
@@ -99,3 +110,23 @@ def _scattered(hashes: U64) -> NDArray[np.uint16]:
     mixed ^= mixed >> np.uint64(27)
     mixed *= np.uint64(0x94D049BB133111EB)
     return (mixed >> _SHIFT).astype(np.uint16)
+
+
+class WordLists:
+    """Tells how many of a text's words are on each of some lists; a word is counted for the first it is on."""
+
+    def __init__(self, lists: Iterable[str]) -> None:
+        """Take lists of lower-case words, each in one string."""
+        ranks: dict[int, int] = {}
+        for rank, words in enumerate(lists):
+            self._size = rank + 1
+            for word in words.split():
+                ranks.setdefault(word_hash(word), rank)
+        self._hashes = np.array(sorted(ranks), np.uint64)
+        self._ranks = np.array([ranks[number] for number in sorted(ranks)])
+
+    def counts(self, words: U64) -> NDArray[np.intp]:
+        """How many of the words are on each list."""
+        places = self._hashes.searchsorted(words)
+        places[places == len(self._hashes)] = 0
+        return np.bincount(self._ranks[places[self._hashes.take(places) == words]], minlength=self._size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.features.grams import Text, word_hash
+from policies.features.grams import Text, WordLists
 
 __all__ = ("LANGUAGES", "guess")
 
@@ -36,9 +36,7 @@ _SCRIPTS = {
 
 LANGUAGES = (*_COMMON, *_SCRIPTS)
 
-_entries = sorted((word_hash(w), i) for i, words in enumerate(_COMMON.values()) for w in dict.fromkeys(words.split()))
-_HASHES = np.array([entry for entry, _ in _entries], np.uint64)
-_LANGUAGE_OF = np.array([language for _, language in _entries])
+_LISTS = WordLists(_COMMON.values())
 _SCRIPT_SHARE = 0.15
 """Lead bytes of one script among all bytes from which on it tells; a letter has two or three bytes."""
 
@@ -55,8 +53,6 @@ def guess(text: Text, byte_counts: NDArray[np.int64]) -> str:
         code = max(shares, key=lambda c: shares[c])
         if shares[code] > _SCRIPT_SHARE * len(text.data):
             return "ja" if code == "zh" and shares["ja"] * 4 > shares["zh"] else code
-    places = np.searchsorted(_HASHES, text.words)
-    places[places == len(_HASHES)] = 0
-    votes = np.bincount(_LANGUAGE_OF[places[_HASHES[places] == text.words]], minlength=len(_COMMON))
+    votes = _LISTS.counts(text.words)
     best = int(votes.argmax())
     return LANGUAGES[best] if votes[best] else "und"
