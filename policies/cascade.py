@@ -13,9 +13,9 @@ import msgspec
 
 from policies.policy import Policy
 from policies.rules import Ruling
-from policies.types import Candidate, CascadePlan, Estimate, RoutingRequest
+from policies.types import Candidate, CascadePlan, Estimate, Limits, RoutingRequest
 
-__all__ = ("Reason", "escalation", "planned", "whole")
+__all__ = ("Reason", "affordable", "escalation", "planned", "whole")
 
 Reason = Literal["low_confidence", "check_failed"]
 """Why an answer will not do."""
@@ -83,6 +83,19 @@ def escalation(plan: CascadePlan, *, confidence: float | None, checks_failed: bo
     if plan.threshold is not None and confidence is not None and confidence < plan.threshold:
         return "low_confidence"
     return None
+
+
+def affordable(then: Estimate, limits: Limits, *, spent_s: float, spent_usd: float) -> bool:
+    """Whether the second variant is predicted to keep the limits once the first has taken this time and money."""
+    return (
+        _within(spent_s + _known(then.ttft_high_s, then.ttft_s), limits.ttft_s)
+        and _within(spent_s + _known(then.latency_high_s, then.latency_s), limits.latency_s)
+        and _within(spent_usd + then.cost_usd, limits.max_cost_usd)
+    )
+
+
+def _within(predicted: float, limit: float | None) -> bool:
+    return limit is None or predicted <= limit
 
 
 def _known(high: float | None, point: float) -> float:

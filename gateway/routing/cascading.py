@@ -10,11 +10,11 @@ from gateway.learning.checker import Checker
 from gateway.learning.transcript import Transcript
 from gateway.routing.call import Event
 from gateway.routing.exchange import Exchange
-from policies.cascade import Reason, escalation
+from policies.cascade import Reason, affordable, escalation
 from policies.checks import Check
 from policies.types import CascadePlan
 
-__all__ = ("Held", "Judge", "plan_of")
+__all__ = ("Held", "Judge", "allowed", "plan_of")
 
 JUDGE_S = 2.0
 """The caller is waiting: checks that take longer than this together are not waited for."""
@@ -29,6 +29,14 @@ def plan_of(exchange: Exchange) -> CascadePlan | None:
     if decision is None or decision.cascade is None or decision.choice != decision.cascade.first:
         return None
     return decision.cascade
+
+
+def allowed(exchange: Exchange, variant: str) -> bool:
+    """Whether asking this variant too is predicted to keep the request's limits, after what the first answer took."""
+    verdicts = exchange.decision.verdicts if exchange.decision else ()
+    then = next((v.estimate for v in verdicts if v.variant == variant), None)
+    spent_s, spent_usd = exchange.elapsed_s, exchange.cost_usd
+    return then is not None and affordable(then, exchange.limits, spent_s=spent_s, spent_usd=spent_usd)
 
 
 class Held:

@@ -95,7 +95,7 @@ class Decider:
         """One more decision of this request; the first is logged, and foreseen in the tenant's budget."""
         policy = exchange.policy = exchange.policy or self._policies.current
         routing, ruling = apply(self._routing(exchange, policy), policy)
-        earlier = exchange.decision
+        earlier, exchange.limits = exchange.decision, routing.objective.limits
         decision = exchange.decision = decide(
             routing,
             freeze(self._catalogue.views()),

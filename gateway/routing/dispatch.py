@@ -11,7 +11,7 @@ from backends.errors import BackendError, BadRequestError
 from gateway.errors import ApiError, from_backend
 from gateway.routing.call import Event
 from gateway.routing.caller import Caller
-from gateway.routing.cascading import Held, Judge, plan_of
+from gateway.routing.cascading import Held, Judge, allowed, plan_of
 from gateway.routing.decider import Decider
 from gateway.routing.exchange import Exchange
 from policies.types import CascadePlan
@@ -73,12 +73,15 @@ class Dispatcher:
                     raise from_backend(error) from error
 
     async def _cascade(self, exchange: Exchange, plan: CascadePlan, *, stream: bool) -> AsyncGenerator[Event, None]:
-        """The first variant's answer if it will do, else the second's; the first's again where that one fails."""
+        """The first variant's answer if it will do, else the second's; the first's again where that one fails.
+
+        It is also given where a second answer would now break a limit.
+        """
         held = await self._hold(exchange, plan.first, stream=stream)
         with exchange.stage("judge"):
             reason = await self._judge.reason(plan, held, exchange.request.all_checks)
         exchange.attempts[-1] = replace(exchange.attempts[-1], held=reason or "good_enough")
-        if reason is not None and self._caller.remaining_s(exchange) > 0:
+        if reason is not None and self._caller.remaining_s(exchange) > 0 and allowed(exchange, plan.then):
             sent = False
             try:
                 async with aclosing(self._caller.attempt(exchange, plan.then, stream=stream)) as events:

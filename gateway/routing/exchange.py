@@ -23,7 +23,7 @@ from gateway.learning.transcript import Transcript
 from gateway.routing.request import ValidRequest
 from policies.features.types import Features
 from policies.policy import Policy
-from policies.types import Decision
+from policies.types import Decision, Limits
 
 __all__ = ("Attempt", "Exchange", "new_id")
 
@@ -62,6 +62,8 @@ class Exchange:
         self.created_s = int(wall_s)
         self.features: Features | None = None
         """Of the prompt, extracted once."""
+        self.limits = Limits()
+        """The request's, as the policy's rule tightens them."""
         self.decision: Decision | None = None
         self.policy: Policy | None = None
         """The policy of the first decision, which all later ones of this request keep to."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.cascade import escalation, whole
+from policies.cascade import affordable, escalation, whole
 from policies.decide import decide
 from policies.policy import Cascade, Exploration, Policy, Then
 from policies.rules import NO_RULING, Ruling
@@ -88,6 +88,14 @@ def test_it_names_only_what_the_first_answer_can_be_judged_by(
 def test_who_is_escalated_must_be_within_the_limits_too(limits: Limits) -> None:
     asked = request(weights=Weights(accuracy=0.7, cost=0.3), limits=limits)
     assert chosen(asked).cascade is None
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(ttft_s=1.4), Limits(latency_s=4.0), Limits(max_cost_usd=6.0)], ids=["ttft", "latency", "cost"]
+)
+def test_what_the_first_answer_took_counts_against_the_second(limits: Limits) -> None:
+    assert affordable(TOLD["full"], limits, spent_s=1.0, spent_usd=1.0)
+    assert not affordable(TOLD["full"], limits, spent_s=1.01, spent_usd=1.01)
 
 
 def test_a_second_variant_that_is_not_better_wins_nothing() -> None:
