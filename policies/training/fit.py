@@ -6,6 +6,7 @@ the third, and kept if it does better. What is kept is what was tested: nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -129,11 +130,25 @@ def _fit(
 
 def _quality(rows: Dataset) -> Artifact:
     variants, indices = np.unique(rows.variant, return_inverse=True)
-    judgements = Judgements(
-        request=np.arange(len(rows)), variant=indices, score=rows.quality, weight=rows.quality_weight
-    )
+    judgements = Judgements(request=_requests(rows), variant=indices, score=rows.quality, weight=rows.quality_weight)
     model = fit_quality(rows.features, judgements, variants=tuple(variants.tolist()))
     return model.to_artifact(layout=VERSION, facts={"rows": len(rows)})
+
+
+def _requests(rows: Dataset) -> NDArray[np.int64]:
+    """Which rows are answers of several variants to one request, as those of a calibration are.
+
+    Rows with the same features are; a variant's second answer to them opens another request. The first row of each
+    stands for it.
+    """
+    first: dict[tuple[bytes, int], int] = {}
+    answers: Counter[tuple[bytes, str]] = Counter()
+    requests = np.empty(len(rows), np.int64)
+    for row, (f, variant) in enumerate(zip(rows.features, rows.variant.tolist(), strict=True)):
+        asked = b"".join((f.grams.tobytes(), f.counts.tobytes(), f.groups.tobytes()))
+        answers[asked, variant] += 1
+        requests[row] = first.setdefault((asked, answers[asked, variant]), row)
+    return requests
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 __all__ = ("Split", "by_time")
 
-TRAIN_SHARE = 0.7
-CALIBRATE_SHARE = 0.15
+LONG = (0.7, 0.85)
+SHORT = (0.5, 0.7)
+"""Where the rows are cut, as shares of them. Of few rows more must be held out for the test to tell anything."""
+
+FEW = 1000
+"""Rows in all below which a log is short."""
 
 Rows = NDArray[np.int64]
 
@@ -24,7 +28,7 @@ class Split(NamedTuple):
 
 
 def by_time(created_at_s: NDArray[np.float64], *, strata: NDArray[np.str_]) -> Split:
-    """Cut each stratum's rows in time, at 70 % and 85 % of them.
+    """Cut each stratum's rows in time, at 70 % and 85 % of them; of a short log's, at 50 % and 70 %.
 
     Each stratum's and not the whole, so that all three parts have some of a variant that came late, and of judged
     answers where judging began late or ended early. No row is used for one of its own stratum that came before it.
@@ -37,7 +41,7 @@ def by_time(created_at_s: NDArray[np.float64], *, strata: NDArray[np.str_]) -> S
     parts: list[list[Rows]] = [[], [], []]
     for name in np.unique(strata):
         rows = order[strata[order] == name]
-        cuts = [round(len(rows) * TRAIN_SHARE), round(len(rows) * (TRAIN_SHARE + CALIBRATE_SHARE))]
+        cuts = [round(len(rows) * share) for share in (SHORT if len(order) < FEW else LONG)]
         for part, piece in zip(parts, np.split(rows, cuts), strict=True):
             part.append(piece)
     return Split(*(_sorted(part, created_at_s) for part in parts))
