@@ -98,7 +98,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Answered requests needed in the log, and as many new ones since the last training, to train on schedule."""
     max_rows: Annotated[int, Meta(ge=50)] = 100_000
     """Of a longer log the newest so many are learned from."""
-    publish: Literal["draft", "auto"] = "draft"
+    publish: Literal["draft", "auto"] = "auto"
     """`draft` leaves a policy document for a person to publish; `auto` puts estimators into force that do better on
     held-out requests than those in force, and changes nothing else of the policy."""
     shadow_share: Ratio = 0.02

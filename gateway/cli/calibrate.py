@@ -28,7 +28,12 @@ __all__ = ("calibrate",)
 @click.option("--together", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight.")
 @click.option("--url", help="Gateway to ask.  [default: the configured one, else one that is started for this]")
 @click.option("--train/--no-train", "and_train", default=True, help="Learn from the answers afterwards.")
-@click.option("--publish", "and_publish", is_flag=True, help="Put in force what was learned.")
+@click.option(
+    "--publish/--draft",
+    "and_publish",
+    default=None,
+    help="Put in force what was learned, or leave it to a person.  [default: as `training.publish` says]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.pass_obj
 def calibrate(
@@ -41,7 +46,7 @@ def calibrate(
     together: int,
     url: str | None,
     and_train: bool,
-    and_publish: bool,
+    and_publish: bool | None,
     as_json: bool,
 ) -> None:
     """Put checkable tasks to every variant and learn from the answers.
@@ -70,7 +75,7 @@ def calibrate(
         _learn(context, and_publish=and_publish)
 
 
-def _learn(context: CliContext, *, and_publish: bool) -> None:
+def _learn(context: CliContext, *, and_publish: bool | None) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from gateway.cli.progress import progress_sink
@@ -79,9 +84,12 @@ def _learn(context: CliContext, *, and_publish: bool) -> None:
     from gateway.policyops.errors import PolicyOpsError
     from policies.errors import PolicyError
 
+    settings = context.settings()
+    if and_publish is None:
+        and_publish = settings.training.publish == "auto"
     try:
         with progress_sink() as sink, failures(PolicyError, PolicyOpsError, SQLAlchemyError, OSError):
-            outcome = train(context.settings(), context.paths, and_publish=and_publish, sink=sink)
+            outcome = train(settings, context.paths, and_publish=and_publish, sink=sink)
     except LearningError as error:
         click.echo(f"Nothing was learned: {error}", err=True)
         return
