@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -45,6 +47,19 @@ def test_the_python_of_the_readme_prints_an_answer(gateway: Gateway, code: str) 
         [sys.executable, "-c", here(code, gateway)], capture_output=True, text=True, timeout=100, check=True
     )
     assert done.stdout.split()[0] in {"quantized", "full", "pruned"}
+
+
+@pytest.mark.parametrize("block", blocks("sh"))
+def test_the_policy_commands_of_the_readme_do_what_they_say(block: str, tmp_path: Path) -> None:
+    for line in block.splitlines():
+        _, *words = shlex.split(line)
+        command = [sys.executable, "-m", "gateway.cli", "--var", str(tmp_path), *words]
+        subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    listed = [sys.executable, "-m", "gateway.cli", "--var", str(tmp_path), "policy", "list", "--json"]
+    versions = msgspec.json.decode(
+        subprocess.run(listed, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout
+    )
+    assert "published" in str(versions)
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
