@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,15 +16,20 @@ from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Ending, ObservationSource, Row
 from gateway.decisions.write import insert
+from gateway.learning.calibrate import Tally, calibrate
 from gateway.learning.cascade import learn_cascade, with_threshold
 from gateway.learning.draft import with_learned
+from gateway.learning.tasks import TaskItem, TaskSet
 from gateway.learning.train import train
 from gateway.paths import StatePaths
 from gateway.policyops.store import PolicyStore
 from gateway.settings import Settings
+from policies.checks import PatternCheck
 from policies.documents.schema import decode_document
 from policies.policy import Cascade
 from tests.decision_rows import decision, observation, outcome, sqlite_url
+from tests.gateways import USAGE_EVENT, remote, running
+from tests.providers import Answer, ScriptedProvider, chat_events
 from tests.training_log import log_samples
 from tests.training_rows import samples
 
@@ -75,6 +82,42 @@ def test_tasks_that_both_have_answered_teach_when_to_escalate(engine: Engine) ->
     assert learned.recovers - learned.escalates > 0.6
     new = with_threshold(CASCADE, learned)
     assert msgspec.structs.replace(new, threshold=None, escalates=0.5, recovers=0.5) == CASCADE
+
+
+async def test_a_calibration_with_the_cascade_in_force_tells_all_that_is_needed(tmp_path: Path) -> None:
+    """No caller asks for log-probabilities: the gateway does, of the variant that the cascade begins with."""
+    tasks = tuple(
+        TaskItem(id=f"t{n}", prompt=f"question {n}", checks=(PatternCheck(pattern="Paris"),)) for n in range(60)
+    )
+    surely, unsurely = streamed("Paris", probability=0.9), streamed("Rome", probability=0.4)
+    async with (
+        ScriptedProvider(*[surely, unsurely] * 30) as tiny,
+        ScriptedProvider(streamed("Paris", probability=0.9)) as full,
+        running(tmp_path, remote("tiny", tiny), remote("full", full)) as gateway,
+    ):
+        policies = gateway.services.policies
+        policies.swap(msgspec.structs.replace(policies.current, hash="c", cascade=CASCADE))
+        tallies = {"tiny": Tally(), "full": Tally()}
+        await calibrate(gateway.url, TaskSet(name="set", items=tasks), tallies, together=9)
+        async with asyncio.timeout(10):
+            while gateway.services.signals.stats.checks.scored < 2 * len(tasks):
+                await asyncio.sleep(0.02)
+    engine = open_engine(sqlite_url(tmp_path / "trilemma.db"))
+    learned = learn_cascade(engine, CASCADE)
+    engine.dispose()
+    assert learned is not None
+    assert learned.threshold == pytest.approx(0.65)
+    assert (learned.rows, learned.escalates, learned.recovers) == (60, 0.5, 1.0)
+
+
+def streamed(text: str, *, probability: float) -> Answer:
+    """An answer of one token with its log-probability."""
+    events = []
+    for event in chat_events(text):
+        data = msgspec.json.decode(event.removeprefix(b"data: "))
+        data["choices"][0]["logprobs"] = {"content": [{"token": text, "logprob": math.log(probability)}]}
+        events.append(b"data: %s\n\n" % msgspec.json.encode(data))
+    return Answer(events=[*events, USAGE_EVENT])
 
 
 def test_of_a_repeated_calibration_the_newest_answers_count(engine: Engine) -> None:
