@@ -28,6 +28,9 @@ FIT_AGAIN = 1000
 EXPLORED = 0.1
 """Share of requests spread evenly where there was no warm start."""
 
+REPLAYED = 500
+"""Latest records that a new fit is shown one by one."""
+
 TRIALS, TRIAL_SHARE = 200, 0.2
 """Requests for which an arm that joins is tried regardless, and the share of requests that are."""
 
@@ -121,15 +124,19 @@ class _Run:
             self._pacer.charge(cost_usd)
         if arm in self._on_trial:
             self._on_trial[arm] -= 1
-        if self._costs is not None:
-            self._follow_cost(arm, cost_usd / self._costs[row, arm])
-        if self._quality is not None:
-            self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
+        self._move(row, arm, quality=quality, cost_usd=cost_usd)
         if self._world.warm is None:
             self._revealed.append((row, arm, quality, cost_usd))
             if len(self._revealed) >= self._fit_at:
                 self._fit_at = len(self._revealed) + min(len(self._revealed), FIT_AGAIN)
                 self._fit()
+
+    def _move(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
+        """Learn from one record at once."""
+        if self._costs is not None:
+            self._follow_cost(arm, cost_usd / self._costs[row, arm])
+        if self._quality is not None:
+            self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
 
     def _follow_cost(self, arm: int, ratio: float) -> None:
         """Move along with an arm's costs, at once when they have changed."""
@@ -154,3 +161,6 @@ class _Run:
         fitted = Fitted(Labelled.of_choices(self._world.arms, self._world.queries, self._revealed), self._rng)
         self._quality, self._costs = OnlineQuality(fitted.quality), fitted.costs(self._world.queries)
         self._cost_ratio[:] = 1.0
+        # A fit on all that was seen averages over changes; the latest records tell where things stand now.
+        for row, arm, quality, cost_usd in self._revealed[-REPLAYED:]:
+            self._move(row, arm, quality=quality, cost_usd=cost_usd)
