@@ -138,7 +138,9 @@ def _bandit(
     for name, by_scenario in drifted.items():
         measured[name] = msgspec.structs.replace(
             measured[name],
-            gap_after_drift={s: sum(gaps[-1] for gaps in found) / len(found) for s, found in by_scenario.items()},
+            gap_after_drift={
+                s: sum(drift.left(gaps) for gaps in found) / len(found) for s, found in by_scenario.items()
+            },
             recovery_requests={
                 s: [drift.recovered_after(gaps) for gaps in found] for s, found in by_scenario.items()
             },

@@ -132,8 +132,13 @@ def _runs(
 
 
 def _shares(utility: list[float], fixed: list[float], full: list[float]) -> dict[str, Sampled]:
-    """Utility, and its share of what full information gains over the best fixed arm (a ratio of means over seeds)."""
+    """Utility, and its share of what full information gains over the best fixed arm (a ratio of means over seeds).
+
+    There is no share where full information itself does not surely gain.
+    """
     own, best, most = mean_over_seeds(utility), mean_over_seeds(fixed), mean_over_seeds(full)
+    if np.percentile(most.replicates - best.replicates, 2.5) <= 0.0:
+        return {"utility": own}
     share = Sampled(
         value=(own.value - best.value) / (most.value - best.value),
         replicates=(own.replicates - best.replicates) / (most.replicates - best.replicates),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -22,7 +21,17 @@ from policies.simulation.protocols.bandit import Split, full_information, price,
 from policies.simulation.protocols.replay import replay, worth
 from policies.simulation.queries import Labelled, Told, silent
 
-__all__ = ("CHECK_EVERY", "RECOVERY", "SCENARIOS", "Scenario", "changed", "gaps", "measure", "recovered_after")
+__all__ = (
+    "CHECK_EVERY",
+    "RECOVERY",
+    "SCENARIOS",
+    "Scenario",
+    "changed",
+    "gaps",
+    "left",
+    "measure",
+    "recovered_after",
+)
 
 F64 = NDArray[np.float64]
 
@@ -83,11 +92,17 @@ def gaps(
 
 
 def recovered_after(found: Sequence[float]) -> int | None:
-    """Requests until two checks in a row are near the optimum; None if none are."""
-    for i, pair in enumerate(pairwise(found)):
-        if max(pair) <= NEAR:
+    """Requests until a check that is near the optimum, and from which on the mean gap stays so; None if none is."""
+    for i, gap in enumerate(found):
+        if gap <= NEAR and sum(found[i:]) <= NEAR * len(found[i:]):
             return (i + 1) * CHECK_EVERY
     return None
+
+
+def left(found: Sequence[float]) -> float:
+    """The gap at the end: the mean of the last three checks."""
+    last = found[-3:]
+    return sum(last) / len(last)
 
 
 def measure(
