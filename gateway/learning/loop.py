@@ -8,9 +8,9 @@ makes it stumble is passed over: the log has it, and the next full fit learns fr
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
 from gateway.routing.budgets import Budgets
@@ -21,6 +21,9 @@ __all__ = ("Loop",)
 
 KEPT = 2000
 """Recent requests whose features are kept for judgements to come; of later ones only the log knows."""
+
+REPLAYED = 200
+"""Latest judgements that a new fit is shown one by one."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,13 @@ class _Recent:
     variant: str | None = None
 
 
+class _Judged(NamedTuple):
+    features: Features
+    variant: str
+    score: float
+    weight: float
+
+
 class Loop:
     """Follows the log. For the event loop's thread only."""
 
@@ -50,6 +60,9 @@ class Loop:
         self._recent: OrderedDict[str, _Recent] = OrderedDict()
         self.tried: Counter[str] = Counter()
         """Requests each variant was chosen for, those of earlier runs included once they were counted."""
+        self._judged: deque[_Judged] = deque(maxlen=REPLAYED)
+        self._taught: OnlineQuality | None = None
+        """The estimator that knows them."""
         self.learned = 0
         """Judgements that moved the estimator."""
 
@@ -82,8 +95,14 @@ class Loop:
             self._recent.popitem(last=False)
 
     def _learn(self, row: ObservationRow, recent: _Recent) -> None:
-        quality = self._estimators.quality
-        if quality is None or recent.features is None or recent.variant is None:
+        if recent.features is None or recent.variant is None:
             return
-        quality.update(recent.features, recent.variant, row.score, weight=min(1.0, row.weight))
-        self.learned += 1
+        judged = _Judged(recent.features, recent.variant, row.score, min(1.0, row.weight))
+        quality = self._estimators.quality
+        if quality is not None:
+            # A new fit averages over a change that the latest judgements already know of.
+            for known in (*self._judged, judged) if quality is not self._taught else (judged,):
+                quality.update(known.features, known.variant, known.score, weight=known.weight)
+            self.learned += 1
+        self._taught = quality
+        self._judged.append(judged)

@@ -102,3 +102,17 @@ def test_only_so_many_requests_are_remembered(monkeypatch: pytest.MonkeyPatch) -
     rows = [row for n in range(3) for row in (decision(f"dec_{n}", features=FEATURES), outcome(f"dec_{n}"))]
     quality, _, _ = followed(*rows, observation("dec_0"), observation("dec_2"))
     assert len(quality.told) == 1
+
+
+def test_a_new_fit_is_shown_what_was_judged_lately() -> None:
+    class Holder:
+        quality: Any = Quality()
+
+    first, holder = Holder.quality, Holder()
+    loop = Loop(estimators=holder, budgets=Budgets(Clock()))
+    for row in (DECIDED, outcome(variant="full"), observation(score=0.25)):
+        loop.follow(row)
+    holder.quality = Quality()
+    loop.follow(observation(score=0.75))
+    assert first.told == [("full", 0.25, 1.0)]
+    assert holder.quality.told == [("full", 0.25, 1.0), ("full", 0.75, 1.0)]
