@@ -56,7 +56,6 @@ JOBS = (
     Job(table="routellm_gsm8k", protocol="apgr", seeds=10),
     Job(table="routellm_mmlu", protocol="aiq", seeds=1),
     Job(table="llmrouter_9arms", protocol="aiq", seeds=1),
-    Job(table="mmlu_pro_4arms", protocol="bandit", seeds=3),
 )
 """The longest first, so that two processes end together."""
 

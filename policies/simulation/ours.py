@@ -28,6 +28,9 @@ FIT_AGAIN = 1000
 EXPLORED = 0.1
 """Share of requests spread evenly where there was no warm start."""
 
+NOTICED = 50
+"""Requests that a change is taken to have been there when it is noticed."""
+
 REPLAYED = 500
 """Latest records that a new fit is shown one by one."""
 
@@ -86,6 +89,7 @@ class _Run:
         self._quality = None if fitted is None else OnlineQuality(fitted.quality)
         self._explored = EXPLORED if fitted is None else 0.0
         self._revealed: list[tuple[int, int, float, float]] = []
+        self._changed_at = [0] * len(world.arms)
         self._fit_at = FIRST_FIT
         self._cost_ratio = np.ones(len(world.arms))
         self._cost_seen = np.full(len(world.arms), COST_MEMORY)
@@ -136,7 +140,10 @@ class _Run:
         if self._costs is not None:
             self._follow_cost(arm, cost_usd / self._costs[row, arm])
         if self._quality is not None:
+            alerts = self._quality.alerts
             self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
+            if self._quality.alerts > alerts:
+                self._changed_at[arm] = len(self._revealed)
 
     def _follow_cost(self, arm: int, ratio: float) -> None:
         """Move along with an arm's costs, at once when they have changed."""
@@ -158,7 +165,9 @@ class _Run:
         return chosen
 
     def _fit(self) -> None:
-        fitted = Fitted(Labelled.of_choices(self._world.arms, self._world.queries, self._revealed), self._rng)
+        # What an arm did before it changed says nothing of what it does now.
+        known = [record for at, record in enumerate(self._revealed) if at >= self._changed_at[record[1]] - NOTICED]
+        fitted = Fitted(Labelled.of_choices(self._world.arms, self._world.queries, known), self._rng)
         self._quality, self._costs = OnlineQuality(fitted.quality), fitted.costs(self._world.queries)
         self._cost_ratio[:] = 1.0
         # A fit on all that was seen averages over changes; the latest records tell where things stand now.
