@@ -26,7 +26,7 @@ WINDOW = 1000
 EVERY = 20
 """Requests between two solutions."""
 
-HORIZON = 150.0
+HORIZON = 300.0
 """Requests over which a surplus is spent, or a debt paid back."""
 
 BURST = 10.0
