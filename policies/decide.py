@@ -17,10 +17,10 @@ from policies.estimators.base import Estimator, is_sound
 from policies.exploration import sample
 from policies.feasibility import breach, structural_exclusion
 from policies.policy import Policy
+from policies.prices import NO_PRICES, Prices
 from policies.rules import NO_RULING, Ruling
 from policies.spread import spread
 from policies.types import (
-    NO_PRICES,
     Candidate,
     CandidateState,
     CascadePlan,
@@ -28,7 +28,6 @@ from policies.types import (
     Estimate,
     Exclusion,
     ExclusionReason,
-    Prices,
     RoutingRequest,
     Verdict,
 )

@@ -5,17 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from statistics import NormalDist
 
-from policies.types import (
-    NO_PRICES,
-    Candidate,
-    CandidateState,
-    Estimate,
-    Exclusion,
-    ExclusionReason,
-    Limits,
-    Prices,
-    RoutingRequest,
-)
+from policies.prices import NO_PRICES, Prices
+from policies.types import Candidate, CandidateState, Estimate, Exclusion, ExclusionReason, Limits, RoutingRequest
 
 __all__ = ("breach", "structural_exclusion")
 

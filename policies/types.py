@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from policies.features.types import Features
+from policies.prices import NO_PRICES, Prices
 
 __all__ = (
-    "NO_PRICES",
     "Candidate",
     "CandidateState",
     "CascadePlan",
@@ -23,7 +23,6 @@ __all__ = (
     "ExclusionReason",
     "Limits",
     "Objective",
-    "Prices",
     "Profile",
     "RoutingRequest",
     "RuleScope",
@@ -116,21 +115,6 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     stated_by: Literal["policy", "request"] = "policy"
     """Whose weights they are: a rule may replace those a policy has behind a hint, never the caller's own."""
-
-
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant's constraints make of dollars and seconds now: their shadow prices, and what is left."""
-
-    per_usd: NonNegative = 0.0
-    """Utility lost by a dollar."""
-    per_s: NonNegative = 0.0
-    """Utility lost by a second of latency."""
-    ceiling_usd: float | None = None
-    """The most one request may be predicted to cost; None without a budget, negative when nothing is left."""
-
-
-NO_PRICES = Prices()
-"""Nothing is scarce."""
 
 
 class RuleScope(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policies.types import Estimate, Prices, Weights
+from policies.prices import Prices
+from policies.types import Estimate, Weights
 
 __all__ = ("priced", "shares", "utilities")
 

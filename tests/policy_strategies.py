@@ -11,15 +11,14 @@ from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
 from policies.policy import Exploration, Policy
+from policies.prices import NO_PRICES, Prices
 from policies.types import (
-    NO_PRICES,
     Candidate,
     CandidateState,
     Decision,
     Estimate,
     Limits,
     Objective,
-    Prices,
     Profile,
     RoutingRequest,
     Weights,

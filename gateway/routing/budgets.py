@@ -5,7 +5,8 @@ from __future__ import annotations
 from gateway.clock import Clock
 from policies.pacing import Pacer
 from policies.policy import Budget, Policy
-from policies.types import NO_PRICES, Decision, Prices
+from policies.prices import NO_PRICES, Prices
+from policies.types import Decision
 
 __all__ = ("Budgets",)
 

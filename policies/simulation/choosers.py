@@ -15,11 +15,12 @@ from policies.estimators.card import CardEstimator
 from policies.feasibility import breach
 from policies.pacing import Pacer
 from policies.policy import Budget, Exploration, Policy
+from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_POLICY
 from policies.simulation.results import OURS
 from policies.simulation.tenants import Tenant
 from policies.simulation.traces import Trace
-from policies.types import NO_PRICES, Candidate, Decision, Estimate, Prices, RoutingRequest
+from policies.types import Candidate, Decision, Estimate, RoutingRequest
 from policies.utility import utilities
 
 __all__ = ("Chooser", "Scene", "choosers")

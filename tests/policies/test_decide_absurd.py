@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from policies.decide import decide
 from policies.policy import Cascade, Exploration, ExplorationMethod, Policy, Then, Trial
+from policies.prices import Prices
 from policies.rules import Ruling
-from policies.types import Candidate, Decision, Estimate, Prices, RoutingRequest
+from policies.types import Candidate, Decision, Estimate, RoutingRequest
 from tests.policy_strategies import NAMES, Told, candidate, candidate_sets, estimate, ratios, request, requests
 
 absurd = st.floats() | st.sampled_from([0.0, -0.0, 5e-324, 1e-12, 1.0, 1e12, 1e300, -1.0])

@@ -11,7 +11,7 @@ from gateway.learning import loop as loop_module
 from gateway.learning.loop import Loop
 from gateway.routing.budgets import Budgets
 from policies.policy import Budget, Policy
-from policies.types import NO_PRICES
+from policies.prices import NO_PRICES
 from tests.decision_rows import decision, observation, outcome
 from tests.fitted import FEATURES
 

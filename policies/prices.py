@@ -1,0 +1,25 @@
+"""What a tenant's constraints make of dollars and seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+__all__ = ("NO_PRICES", "Prices")
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's constraints make of dollars and seconds now: their shadow prices, and what is left."""
+
+    per_usd: Annotated[float, Meta(ge=0)] = 0.0
+    """Utility lost by a dollar."""
+    per_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Utility lost by a second of latency."""
+    ceiling_usd: float | None = None
+    """The most one request may be predicted to cost; None without a budget, negative when nothing is left."""
+
+
+NO_PRICES = Prices()
+"""Nothing is scarce."""
