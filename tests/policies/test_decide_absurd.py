@@ -98,6 +98,7 @@ def assert_sound(decision: Decision, candidates: Sequence[Candidate]) -> None:
         assert verdict.utility is None or not math.isnan(verdict.utility)
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=200)
 @given(requests, candidate_sets(min_size=1), policies, rulings, prices, st.data())
 def test_any_figures_lead_to_a_sound_decision(
