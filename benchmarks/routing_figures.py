@@ -65,14 +65,22 @@ def main(data: Path, test: Path, *, jobs: int, only: Sequence[str]) -> None:
     wanted = [job for job in JOBS if not only or job.protocol in only]
     with ProcessPoolExecutor(jobs, initializer=threadpool_limits, initargs=(1,)) as pool:
         results = list(pool.map(run, wanted, [data] * len(wanted), [test] * len(wanted)))
+    if only:
+        results = _merged(results)
     text = "\n\n".join([aims(results), *(markdown(result) for result in results)])
     print(text)
-    if not only:
-        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-        page = DOCS / "routing.md"
-        page.write_text(MARKS.sub(lambda match: f"{match[1]}{text}\n{match[2]}", page.read_text()))
-        frontier = next(of for of in results if of.protocol == "aiq" and of.table == "routellm_mmlu")
-        (DOCS / "frontier.svg").write_bytes(draw(frontier, "svg"))
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    page = DOCS / "routing.md"
+    page.write_text(MARKS.sub(lambda match: f"{match[1]}{text}\n{match[2]}", page.read_text()))
+    frontier = next(of for of in results if of.protocol == "aiq" and of.table == "routellm_mmlu")
+    (DOCS / "frontier.svg").write_bytes(draw(frontier, "svg"))
+
+
+def _merged(new: Sequence[Result]) -> list[Result]:
+    """What was measured before, with the new results in the place of those they repeat."""
+    before = msgspec.json.decode(RESULTS.read_bytes(), type=list[Result])
+    again = {(result.table, result.protocol): result for result in new}
+    return [again.get((result.table, result.protocol), result) for result in before]
 
 
 def run(job: Job, data: Path, test: Path) -> Result:
@@ -158,7 +166,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=os.environ.get("TRILEMMA_DATA"), help="The tables' directory.")
     parser.add_argument("--test", type=Path, default=_packaged(), help="ParetoBandit's test split.")
     parser.add_argument("--jobs", type=int, default=2, help="Processes.")
-    parser.add_argument("--only", nargs="*", default=[], help="Protocols to run; then only prints.")
+    parser.add_argument("--only", nargs="*", default=[], help="Protocols to run; the others stay as measured.")
     chosen_args = parser.parse_args()
     if chosen_args.data is None or chosen_args.test is None:
         parser.error(

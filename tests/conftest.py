@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hypothesis
 
-# The same examples on every run, and no verdict by the clock of a busy machine.
-# A busy machine is no failure: neither a slow example nor slow drawing of them is one.
+# The same examples on every run, and no verdict by the clock of a busy machine, on an example or on drawing it.
 hypothesis.settings.register_profile(
     "suite", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,8 +35,8 @@ REPLAYED = 500
 TRIALS, TRIAL_SHARE = 200, 0.2
 """Requests for which an arm that joins is tried regardless, and the share of requests that are."""
 
-COST_MEMORY = 50.0
-"""Requests over which an arm's costs are held against what was predicted; fewer since these were seen to change."""
+COST_MEMORY, COST_DOUBT = 100.0, 3.0
+"""Requests over which an arm's costs are held against what was predicted, and those that count after a change."""
 
 
 class Fitted:
@@ -147,8 +145,8 @@ class _Run:
 
     def _follow_cost(self, arm: int, ratio: float) -> None:
         """Move along with an arm's costs, at once when they have changed."""
-        if self._cost_drift[arm].alerts(math.log(max(ratio, 1e-9) / self._cost_ratio[arm])):
-            self._cost_seen[arm] = 0.0
+        if self._cost_drift[arm].alerts(ratio / max(1e-9, self._cost_ratio[arm]) - 1.0):
+            self._cost_seen[arm] = COST_DOUBT
         self._cost_seen[arm] = min(COST_MEMORY, self._cost_seen[arm] + 1.0)
         self._cost_ratio[arm] += (ratio - self._cost_ratio[arm]) / self._cost_seen[arm]
 
