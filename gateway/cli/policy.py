@@ -183,6 +183,29 @@ def diff(context: CliContext, before: str, after: str, *, as_json: bool) -> None
 
 
 @policy.command()
+@_file
+@_json
+@click.pass_obj
+def evaluate(context: CliContext, file: Path, *, as_json: bool) -> None:
+    """Estimate the quality that the policy in FILE would have reached on the logged requests.
+
+    Exit code 1 when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from gateway.cli.policy_views import evaluated, print_evaluation
+
+    with failures(SQLAlchemyError, PolicyOpsError, DocumentError):
+        report = evaluated(context, read_text(file), name=file.name)
+    if as_json:
+        print_json(report)
+    else:
+        print_evaluation(report)
+    if report.problems:
+        raise click.exceptions.Exit(1)
+
+
+@policy.command()
 @click.option("--table", is_flag=True, help="As a table for people instead.")
 def schema(*, table: bool) -> None:
     """Print the JSON schema of policy documents, every field described; editors can complete by it."""

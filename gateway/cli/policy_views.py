@@ -19,12 +19,15 @@ from policies.documents.stored import decode_stored
 
 if TYPE_CHECKING:
     from gateway.policyops.store import PolicyStore
+    from policies.evaluation.report import Report
 
 __all__ = (
     "diffed",
+    "evaluated",
     "found_text",
     "known_to",
     "opened_store",
+    "print_evaluation",
     "print_findings",
     "print_versions",
     "read_text",
@@ -120,3 +123,38 @@ def print_versions(versions: Sequence[Version], history: Sequence[Activation]) -
 
 def _when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def evaluated(context: CliContext, text: str, *, name: str) -> Report:
+    """What a document's policy would have been worth on this installation's log."""
+    from gateway.decisions.read import export
+    from gateway.learning.store import EstimatorStore
+    from gateway.learning.train import candidates_at_rest, readable_artifacts
+    from gateway.policyops.evaluate import evaluate_on_log
+    from policies.documents.compile import compile_document
+    from policies.documents.schema import decode_document
+    from policies.estimators.learned import composed
+
+    settings, paths = context.settings(), context.paths
+    document = decode_document(text, source_name=name)
+    policy = compile_document(document)
+    artifacts = readable_artifacts(EstimatorStore(paths.estimators), document.estimators)
+    return evaluate_on_log(
+        export(paths.database_url(settings)),
+        policy,
+        candidates=candidates_at_rest(settings, paths),
+        estimator=composed(artifacts),
+    )
+
+
+def print_evaluation(report: Report) -> None:
+    """One line an estimator, then what stands against believing them."""
+    share = f"{report.confidence:.0%}"
+    click.echo(f"{'estimator':<12} {'quality':>8}  {share + ' interval':<18} {'against the log':<18}")
+    for line in report.lines:
+        interval, lift = line.interval, line.lift
+        between, gained = f"{interval.low:.3f} to {interval.high:.3f}", f"{lift.low:+.3f} to {lift.high:+.3f}"
+        click.echo(f"{line.method:<12} {line.value:>8.3f}  {between:<18} {gained:<18}")
+    click.echo(f"effective rows: {report.support.ess:.0f} of {report.support.rows}")
+    for problem in report.problems:
+        click.echo(f"not to be believed: {problem.detail}", err=True)

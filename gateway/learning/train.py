@@ -42,7 +42,7 @@ from policies.training.fit import train as train_on
 from policies.training.report import Report
 from policies.types import Candidate
 
-__all__ = ("LEAST_ROWS", "Outcome", "train")
+__all__ = ("LEAST_ROWS", "Outcome", "candidates_at_rest", "readable_artifacts", "train")
 
 LEAST_ROWS = 50
 AUTHOR = "trainer"
@@ -110,9 +110,9 @@ def _train(
     text = _text_in_force(policies, settings)
     document = decode_stored(text, source_name="the policy in force")
     in_force = document.estimators
-    candidates = _candidates(settings, paths)
+    candidates = candidates_at_rest(settings, paths)
     data = _read(engine, candidates, max_rows=settings.training.max_rows, since_s=since_s, sink=sink)
-    readable = _readable(estimators, in_force)
+    readable = readable_artifacts(estimators, in_force)
     trained = train_on(
         data,
         candidates=candidates,
@@ -154,7 +154,7 @@ def _read(
     return Dataset.of(samples)
 
 
-def _candidates(settings: Settings, paths: StatePaths) -> dict[str, Candidate]:
+def candidates_at_rest(settings: Settings, paths: StatePaths) -> dict[str, Candidate]:
     """The variants at rest, with what their cards say now."""
     store = Store(paths.models)
     views = []
@@ -173,7 +173,7 @@ def _text_in_force(policies: PolicyStore, settings: Settings) -> str:
     return encode_document(document_of(policy_from(settings), name="default"))
 
 
-def _readable(store: EstimatorStore, hashes: Mapping[str, str]) -> dict[str, Artifact]:
+def readable_artifacts(store: EstimatorStore, hashes: Mapping[str, str]) -> dict[str, Artifact]:
     """The estimators in force; one that cannot be read is not in force anywhere."""
     found: dict[str, Artifact] = {}
     for kind, name in hashes.items():

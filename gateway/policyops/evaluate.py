@@ -1,0 +1,139 @@
+"""What a policy would have been worth on the log that others wrote: the logged candidates, decided anew by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+import numpy as np
+
+from gateway.decisions.types import Ending, Record
+from gateway.policyops.errors import PolicyOpsError
+from policies.decide import decide
+from policies.errors import FeaturesError
+from policies.estimators.base import Estimator
+from policies.evaluation.from_log import LoggedChoice, batch_from_log
+from policies.evaluation.report import Report, evaluate
+from policies.features.layout import VERSION
+from policies.features.stored import from_stored
+from policies.features.types import Features
+from policies.policy import Policy
+from policies.rules import apply
+from policies.signals import label
+from policies.training.crossfit import cross_fitted, folds_of
+from policies.training.design import Design, Scaling
+from policies.types import Candidate, CandidateState, Limits, Objective, RoutingRequest, Weights
+
+__all__ = ("NothingJudgedError", "evaluate_on_log")
+
+LEAST_ROWS = 20
+
+
+class NothingJudgedError(PolicyOpsError):
+    """The log holds too few judged answers whose choice was left to a policy."""
+
+    error_type = "nothing_judged"
+
+
+def evaluate_on_log(
+    records: Iterable[Record],
+    policy: Policy,
+    *,
+    candidates: Mapping[str, Candidate],
+    estimator: Estimator,
+    seed: int = 0,
+) -> Report:
+    """Estimate the mean quality that a policy would have reached on logged requests.
+
+    Only requests count whose choice was a policy's, whose first choice answered, and whose answer was judged. Limits
+    are those that held then, and live load is as it was logged; prices, cards and estimates are of now. What a
+    request did not say of its weights is left to the policy.
+
+    Args:
+        records: Of the log.
+        policy: The one to judge.
+        candidates: The variants as they are now, by name.
+        estimator: Of the policy.
+        seed: Of the folds and the bootstrap.
+
+    Raises:
+        NothingJudgedError: There are too few such requests.
+    """
+    rng = np.random.default_rng(seed)
+    rows, features = [], []
+    for record, seen, reward in _judged(records):
+        then = _candidates_then(record, candidates)
+        if record.decision.choice in {candidate.name for candidate in then}:
+            request, ruling = apply(_request(record, seen, policy), policy)
+            decision = decide(request, then, policy, estimator=estimator, rng=rng, ruling=ruling)
+            rows.append(_row(record, reward, decision.propensities))
+            features.append(seen)
+    if len(rows) < LEAST_ROWS:
+        raise NothingJudgedError(f"{len(rows)} judged answers can tell about a policy, {LEAST_ROWS} are needed")
+    batch = batch_from_log(rows)
+    predicted = cross_fitted(
+        Design.of(features, Scaling.of(features)).matrix,
+        actions=batch.actions,
+        rewards=batch.rewards,
+        variants=len(batch.variants),
+        folds=folds_of(len(rows), rng=rng),
+    )
+    return evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng)
+
+
+def _judged(records: Iterable[Record]) -> Iterator[tuple[Record, Features, float]]:
+    """Records that tell of a choice, with their features and the quality of their answers."""
+    for record in records:
+        decision, outcome, judged = record.decision, record.outcome, label(record.observations)
+        if outcome is None or judged is None or outcome.ending is not Ending.DONE or decision.pinned:
+            continue
+        if decision.features_hash != VERSION or decision.choice is None or outcome.variant != decision.choice:
+            continue
+        # Of what a cascade held back nothing is told: which answers it passes on depends on how good they are.
+        if len(outcome.attempts) != 1 or outcome.attempts[0].get("held"):
+            continue
+        try:
+            yield record, from_stored(decision.features), judged[0]
+        except FeaturesError:
+            continue
+
+
+def _candidates_then(record: Record, now: Mapping[str, Candidate]) -> list[Candidate]:
+    """The candidates that are still known, in the state and under the load of then."""
+    return [
+        msgspec.structs.replace(
+            now[verdict["variant"]],
+            state=CandidateState(verdict["state"]),
+            queued=verdict.get("queued", 0),
+            running=verdict.get("running", 0),
+            starts_in_s=verdict.get("starts_in_s"),
+        )
+        for verdict in record.decision.candidates
+        if verdict["variant"] in now
+    ]
+
+
+def _request(record: Record, features: Features, policy: Policy) -> RoutingRequest:
+    decision = record.decision
+    stated = policy.priorities.get(decision.hint or "")
+    weights = stated or msgspec.convert(decision.weights, Weights)
+    limits = msgspec.convert(decision.limits, Limits)
+    return RoutingRequest(
+        objective=Objective(weights=weights, limits=limits, stated_by="policy" if stated else "request"),
+        prompt_tokens=decision.prompt_tokens,
+        max_completion_tokens=decision.max_completion_tokens,
+        needs=frozenset(decision.needs),
+        tenant=decision.tenant,
+        tags=decision.tags,
+        hint=decision.hint,
+        service_tier=decision.service_tier or "default",
+        features=features,
+    )
+
+
+def _row(record: Record, reward: float, target: Mapping[str, float]) -> LoggedChoice:
+    decision = record.decision
+    assert decision.choice is not None
+    return LoggedChoice(
+        choice=decision.choice, propensities=decision.propensities, reward=min(1.0, max(0.0, reward)), target=target
+    )
