@@ -21,7 +21,7 @@ def test_the_page_lists_every_field_as_the_schema_has_it() -> None:
 def test_every_command_on_the_page_exists() -> None:
     group = main.commands["policy"]
     shown = set(re.findall(r"^trilemma policy (\w+)", PAGE, flags=re.MULTILINE))
-    assert shown == {"lint", "diff", "publish", "rollback", "list", "show"}
+    assert shown == {"lint", "diff", "evaluate", "publish", "rollback", "list", "show"}
     assert shown <= set(group.commands)  # type: ignore[attr-defined]
 
 
