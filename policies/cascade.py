@@ -57,15 +57,15 @@ def whole(first: Estimate, then: Estimate, policy: Policy) -> Estimate | None:
     if cascade is None or then.quality <= first.quality:
         return None
     share = cascade.escalates
-    first_high = _known(first.latency_high_s, first.latency_s)
+    first_high = first.latency_held_s
     return msgspec.structs.replace(
         first,
         quality=first.quality + cascade.recovers * (then.quality - first.quality),
         quality_se=max(first.quality_se, then.quality_se),
         ttft_s=first.latency_s + share * then.ttft_s,
-        ttft_high_s=first_high + _known(then.ttft_high_s, then.ttft_s),
+        ttft_high_s=first_high + then.ttft_held_s,
         latency_s=first.latency_s + share * then.latency_s,
-        latency_high_s=first_high + _known(then.latency_high_s, then.latency_s),
+        latency_high_s=first_high + then.latency_held_s,
         cost_usd=first.cost_usd + share * then.cost_usd,
     )
 
@@ -88,15 +88,11 @@ def escalation(plan: CascadePlan, *, confidence: float | None, checks_failed: bo
 def affordable(then: Estimate, limits: Limits, *, spent_s: float, spent_usd: float) -> bool:
     """Whether the second variant is predicted to keep the limits once the first has taken this time and money."""
     return (
-        _within(spent_s + _known(then.ttft_high_s, then.ttft_s), limits.ttft_s)
-        and _within(spent_s + _known(then.latency_high_s, then.latency_s), limits.latency_s)
+        _within(spent_s + then.ttft_held_s, limits.ttft_s)
+        and _within(spent_s + then.latency_held_s, limits.latency_s)
         and _within(spent_usd + then.cost_usd, limits.max_cost_usd)
     )
 
 
 def _within(predicted: float, limit: float | None) -> bool:
     return limit is None or predicted <= limit
-
-
-def _known(high: float | None, point: float) -> float:
-    return point if high is None else high

@@ -56,8 +56,8 @@ def breach(
     """
     broken: list[tuple[float, Exclusion]] = []
     for reason, predicted, limit, unit in (
-        (ExclusionReason.TTFT, _known(estimate.ttft_high_s, estimate.ttft_s), limits.ttft_s, "s"),
-        (ExclusionReason.LATENCY, _known(estimate.latency_high_s, estimate.latency_s), limits.latency_s, "s"),
+        (ExclusionReason.TTFT, estimate.ttft_held_s, limits.ttft_s, "s"),
+        (ExclusionReason.LATENCY, estimate.latency_held_s, limits.latency_s, "s"),
         (ExclusionReason.COST, estimate.cost_usd, limits.max_cost_usd, "USD"),
         (ExclusionReason.BUDGET, estimate.cost_usd, prices.ceiling_usd, "USD"),
     ):
@@ -77,10 +77,6 @@ def breach(
 
 _NAMES = {ExclusionReason.BUDGET: "what the budget has for one request,"}
 _LEAST = 1e-12
-
-
-def _known(high: float | None, point: float) -> float:
-    return point if high is None else high
 
 
 @lru_cache(maxsize=64)

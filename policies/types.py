@@ -216,6 +216,16 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Upper quantile, held against the limit; None where only `latency_s` is known."""
     cost_usd: NonNegative
 
+    @property
+    def ttft_held_s(self) -> float:
+        """What is held against a limit on the time to first token."""
+        return self.ttft_s if self.ttft_high_s is None else self.ttft_high_s
+
+    @property
+    def latency_held_s(self) -> float:
+        """What is held against a limit on the latency."""
+        return self.latency_s if self.latency_high_s is None else self.latency_high_s
+
 
 class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     """Why a candidate is out, with the two figures that say so."""

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 from policies.estimators.quality import QualityModel
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS
 from policies.features.types import Features
 from policies.training.design import Design, Scaling, heads_of
+from policies.training.ridge import ridge
 
 __all__ = ("Judgements", "fit_quality", "ridge_heads")
 
@@ -107,13 +107,14 @@ def ridge_heads(matrix: sp.csr_matrix, judgements: Judgements, *, k: int, penalt
     """Coefficients and constants of all variants; shapes (n_columns, k) and (k,)."""
     means = _means(judgements, k=k)
     rest = judgements.score - means[judgements.variant]
-    common, offset = _ridge(matrix, judgements, rest, SHARED_PENALTY)
+    common, offset = ridge(matrix[judgements.request], rest, penalty=SHARED_PENALTY, weight=judgements.weight)
     rest = rest - matrix[judgements.request] @ common - offset
     coefficients, bias = np.repeat(common[:, None], k, axis=1), means + offset
     for variant in range(k):
         own = judgements.variant == variant
         if own.any():
-            weights, constant = _ridge(matrix, judgements[own], rest[own], penalty)
+            rows = judgements[own]
+            weights, constant = ridge(matrix[rows.request], rest[own], penalty=penalty, weight=rows.weight)
             coefficients[:, variant] += weights
             bias[variant] += constant
     return coefficients, bias
@@ -124,12 +125,6 @@ def _means(judgements: Judgements, *, k: int) -> F64:
     totals = np.bincount(judgements.variant, weights=judgements.weight, minlength=k)
     sums = np.bincount(judgements.variant, weights=judgements.weight * judgements.score, minlength=k)
     return np.where(totals > 0.0, sums / np.maximum(totals, 1e-12), sums.sum() / totals.sum())
-
-
-def _ridge(matrix: sp.csr_matrix, rows: Judgements, target: F64, penalty: float) -> tuple[F64, float]:
-    model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4)
-    model.fit(matrix[rows.request], target, sample_weight=rows.weight)
-    return model.coef_.astype(np.float64), float(model.intercept_)
 
 
 def _scores(matrix: sp.csr_matrix, rows: Judgements, coefficients: F64, bias: F64) -> F64:

@@ -12,13 +12,14 @@ __all__ = ("ridge",)
 F64 = NDArray[np.float64]
 
 
-def ridge(matrix: sp.csr_matrix, target: F64, *, penalty: float) -> tuple[F64, float]:
+def ridge(matrix: sp.csr_matrix, target: F64, *, penalty: float, weight: F64 | None = None) -> tuple[F64, float]:
     """Weights and intercept; the intercept is not penalised.
 
     Args:
         matrix: Shape (n, n_columns), n at least 1.
         target: Shape (n,).
         penalty: Added to the diagonal of the normal equations.
+        weight: How many rows each counts as, 1 when absent; shape (n,).
     """
-    model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4).fit(matrix, target)
+    model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4).fit(matrix, target, sample_weight=weight)
     return model.coef_.astype(np.float64), float(model.intercept_)
