@@ -112,7 +112,9 @@ class ActiveEstimator:
 
 
 def _admit(quality: OnlineQuality, parents: Mapping[str, str]) -> None:
-    """Let variants on trial begin as their parents, and learn of themselves from then on."""
+    """Let variants on trial begin as their parents, and forget those that are not on trial any more."""
+    for variant in set(quality.adopted) - parents.keys():
+        quality.remove(variant)
     for variant, parent in parents.items():
         if parent in quality.names:
             quality.add(variant, parent=parent)

@@ -98,6 +98,11 @@ class OnlineQuality:
         return self._names
 
     @property
+    def adopted(self) -> tuple[str, ...]:
+        """Variants taken in since the fit."""
+        return tuple(name for name in self._names if name not in self._model.names)
+
+    @property
     def updates(self) -> int:
         """Records learned from since the fit."""
         return self._heads.updates

@@ -21,8 +21,10 @@ from policies.estimators.learned import LearnedEstimator, part_of
 from policies.features.layout import VERSION
 from policies.policy import Policy, Trial
 from policies.priorities import DEFAULT_POLICY
+from policies.training.quality import fit_quality
 from tests.fitted import FEATURES, latency_artifact, length_artifact
 from tests.policy_strategies import candidate, request
+from tests.quality_worlds import NAMES, world
 
 TTFT_S = 0.1
 """What the card says."""
@@ -102,6 +104,19 @@ async def test_a_variant_on_trial_begins_as_its_parent(scene: Scene) -> None:
     names = {"latency": scene.store.put(latency_artifact("full"))}
     await scene.switch("one", names, trials=(Trial(variant="newcomer", parent="full"),))
     assert scene.says("newcomer") == scene.says("full")
+
+
+async def test_a_variant_that_is_no_longer_on_trial_is_forgotten(scene: Scene) -> None:
+    here = world(60, seed=0)
+    model = fit_quality(here.features, here.judged(seed=1), variants=NAMES)
+    names = {"quality": scene.store.put(model.to_artifact(layout=VERSION, facts={}))}
+    await scene.switch("one", names, trials=(Trial(variant="newcomer", parent="full"),))
+    quality = scene.active.quality
+    assert quality is not None
+    assert quality.names == (*NAMES, "newcomer")
+    await scene.switch("two", names)
+    assert scene.active.quality is quality, "what it learned since is kept"
+    assert quality.names == NAMES
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
