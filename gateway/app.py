@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
+from gateway.api.access import authorise
 from gateway.api.embeddings import embeddings
 from gateway.api.feedback import feedback, show_decision
 from gateway.api.generate import chat_completions, completions
@@ -60,6 +61,7 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             readyz,
             openapi_json,
         ],
+        guards=[authorise],
         dependencies={"services": Provide(provide_services, sync_to_thread=False)},
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unexpected},
         before_send=[add_request_id],

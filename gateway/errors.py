@@ -3,11 +3,14 @@
     ApiError                        status  type
     ├── InvalidRequestError         400     invalid_request_error
     │   └── ContextLengthError      400     invalid_request_error, code context_length_exceeded
+    ├── AuthenticationError         401     authentication_error
+    ├── ForbiddenError              403     permission_error
     ├── ModelNotFoundError          404     model_not_found
     ├── NotFoundError               404     not_found
     ├── DeadlineError               408     timeout
     ├── PayloadTooLargeError        413     payload_too_large
     ├── RateLimitError              429     rate_limit_exceeded
+    ├── QuotaError                  429     insufficient_quota
     ├── InternalError               500     server_error
     ├── UpstreamFailedError         502     upstream_error
     └── UnavailableError            503     overloaded
@@ -26,13 +29,16 @@ from backends.protocol import ErrorBody, ErrorReply
 
 __all__ = (
     "ApiError",
+    "AuthenticationError",
     "ContextLengthError",
     "DeadlineError",
+    "ForbiddenError",
     "InternalError",
     "InvalidRequestError",
     "ModelNotFoundError",
     "NotFoundError",
     "PayloadTooLargeError",
+    "QuotaError",
     "RateLimitError",
     "UnavailableError",
     "UpstreamFailedError",
@@ -87,6 +93,20 @@ class ContextLengthError(InvalidRequestError):
         super().__init__(message, param="messages", code="context_length_exceeded")
 
 
+class AuthenticationError(ApiError):
+    """No key, or none that is in force."""
+
+    status = 401
+    error_type = "authentication_error"
+
+
+class ForbiddenError(ApiError):
+    """The key is in force, and may not do this."""
+
+    status = 403
+    error_type = "permission_error"
+
+
 class ModelNotFoundError(ApiError):
     """No variant or alias has this name."""
 
@@ -121,10 +141,17 @@ class PayloadTooLargeError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """Too many requests."""
+    """Too many requests or tokens for now; `Retry-After` says when there is room."""
 
     status = 429
     error_type = "rate_limit_exceeded"
+
+
+class QuotaError(ApiError):
+    """The tenant's budget of this period does not have what the request may cost."""
+
+    status = 429
+    error_type = "insufficient_quota"
 
 
 class InternalError(ApiError):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import numpy as np
 
 from backends.errors import BackendError
 from backends.models.store import Store
 from backends.supervisor.control import ControlClient
+from gateway.admission.admission import Admission
+from gateway.caching.caches import Caches
 from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.schema import open_engine
@@ -22,10 +25,13 @@ from gateway.learning.loop import Loop
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
 from gateway.learning.store import EstimatorStore
+from gateway.ledger.ledger import open_ledger
+from gateway.limits.limiter import Limiter
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
 from gateway.policyops.watcher import PolicyWatcher
+from gateway.routing.answering import Answering
 from gateway.routing.budgets import Budgets
 from gateway.routing.caller import Caller
 from gateway.routing.cascading import Judge
@@ -35,6 +41,9 @@ from gateway.routing.dispatch import Dispatcher
 from gateway.routing.policy import policy_from
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.shared.redis import open_redis
+from gateway.sla.promises import Promises
+from gateway.tenants.directory import open_directory
 
 __all__ = ("open_services",)
 
@@ -44,65 +53,95 @@ async def open_services(
     settings: Settings, paths: StatePaths, *, ready: Callable[[Services], None] = lambda _: None
 ) -> AsyncGenerator[Services, None]:
     """The services of one API process, until it stops; `ready` is told of them when they are open."""
+    async with AsyncExitStack() as stack:
+        services = await _open(settings, paths, stack)
+        ready(services)
+        yield services
+
+
+async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) -> Services:
+    clock, url = SYSTEM_CLOCK, paths.database_url(settings)
     policies = ActivePolicy(policy_from(settings))
     estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
-    budgets = Budgets(SYSTEM_CLOCK)
+    budgets, promises = Budgets(clock), Promises(clock=clock)
     loop = Loop(estimators=estimators, budgets=budgets)
-    url = paths.database_url(settings)
     log = DecisionLog(url, flush_interval_s=settings.store.flush_interval_s, follow=loop.follow)
-    catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
+    await _started(stack, log)
+    loop.tried.update(await log.choices())
     engine = open_engine(url)
-    watcher = PolicyWatcher(policies, PolicyStore(engine))
+    stack.push_async_callback(asyncio.to_thread, engine.dispose)
+    catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
+    stack.push_async_callback(catalogue.aclose)
+    await _started(stack, PolicyWatcher(policies, PolicyStore(engine)))
+    redis = await stack.enter_async_context(open_redis(settings.cache, clock=clock))
+    directory = await stack.enter_async_context(open_directory(settings, engine, clock=clock))
+    ledger = await stack.enter_async_context(open_ledger(engine, clock=clock))
     decider = Decider(
         catalogue=catalogue,
         aliases=settings.aliases,
         policies=policies,
         estimators=estimators,
         budgets=budgets,
+        promises=promises,
+        ledger=ledger,
         tried=loop.tried,
         log=log,
         rng=np.random.default_rng(),
     )
-    caller, judge = Caller(catalogue=catalogue, settings=settings.server), Judge(Checker())
-    signals = Signals(
-        checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()),
-        shadow=Shadow(
-            catalogue=catalogue,
-            log=log,
-            clock=SYSTEM_CLOCK,
-            settings=settings.training,
-            rng=np.random.default_rng(),
-        ),
+    judge = Judge(Checker())
+    stack.push_async_callback(judge.aclose)
+    caller = Caller(catalogue=catalogue, ledger=ledger, settings=settings.server)
+    answering = Answering(
+        limiter=Limiter(redis, clock=clock),
+        caches=Caches(settings.cache, redis, catalogue=catalogue, clock=clock),
+        admission=Admission(settings.admission, catalogue=catalogue, clock=clock),
+        decider=decider,
+        dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge),
     )
-    await log.start()
-    loop.tried.update(await log.choices())
-    await watcher.start()
+    signals = _signals(settings, catalogue, log)
+    stack.push_async_callback(signals.aclose)
     await estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    watching = asyncio.gather(catalogue.watch(), estimators.watch())
-    try:
-        services = Services(
-            settings=settings,
-            clock=SYSTEM_CLOCK,
-            log=log,
-            catalogue=catalogue,
-            decider=decider,
-            policies=policies,
-            estimators=estimators,
-            dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge),
-            signals=signals,
-            started_at_s=SYSTEM_CLOCK.wall_s(),
-        )
-        ready(services)
-        yield services
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        await judge.aclose()
-        await signals.aclose()
-        await watcher.aclose()
-        await asyncio.to_thread(engine.dispose)
-        await catalogue.aclose()
-        await log.aclose()
+    for work in (catalogue.watch(), estimators.watch()):
+        _run(stack, work)
+    return Services(
+        settings=settings,
+        clock=clock,
+        log=log,
+        catalogue=catalogue,
+        decider=decider,
+        policies=policies,
+        estimators=estimators,
+        answering=answering,
+        directory=directory,
+        ledger=ledger,
+        promises=promises,
+        signals=signals,
+        started_at_s=clock.wall_s(),
+    )
+
+
+def _signals(settings: Settings, catalogue: Catalogue, log: DecisionLog) -> Signals:
+    return Signals(
+        checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()),
+        shadow=Shadow(
+            catalogue=catalogue, log=log, clock=SYSTEM_CLOCK, settings=settings.training, rng=np.random.default_rng()
+        ),
+    )
+
+
+async def _started(stack: AsyncExitStack, part: DecisionLog | PolicyWatcher) -> None:
+    stack.push_async_callback(part.aclose)
+    await part.start()
+
+
+def _run(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Have this done until the process stops."""
+    task = asyncio.ensure_future(work)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)

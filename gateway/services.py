@@ -9,11 +9,14 @@ from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.signals import Signals
+from gateway.ledger.ledger import Ledger
 from gateway.policyops.active import ActivePolicy
+from gateway.routing.answering import Answering
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
-from gateway.routing.dispatch import Dispatcher
 from gateway.settings import Settings
+from gateway.sla.promises import Promises
+from gateway.tenants.directory import Directory
 
 __all__ = ("Services",)
 
@@ -29,7 +32,10 @@ class Services:
     decider: Decider
     policies: ActivePolicy
     estimators: ActiveEstimator
-    dispatcher: Dispatcher
+    answering: Answering
+    directory: Directory
+    ledger: Ledger
+    promises: Promises
     signals: Signals
     started_at_s: float
     """Unix time at which this process began to serve."""

@@ -14,6 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from backends.types import Variant
+from gateway.admission.settings import AdmissionSettings
+from gateway.shared.settings import CacheSettings
+from gateway.tenants.types import Tenant
 from policies.documents.yaml_text import decode_yaml
 from policies.errors import DocumentError
 from policies.priorities import DEFAULT_PRIORITIES
@@ -125,6 +128,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Making the variants that are missing."""
     training: TrainingSettings = TrainingSettings()
     """Learning from the log."""
+    cache: CacheSettings = CacheSettings()
+    """Answers given again, and what replicas share."""
+    admission: AdmissionSettings = AdmissionSettings()
+    """The queue in front of the variants."""
+    tenants: tuple[Tenant, ...] = ()
+    """Tenants made at the first start, where the database has none of this name; `trilemma tenants` manages them."""
 
     def __post_init__(self) -> None:
         """Names must be unique and known."""
@@ -139,6 +148,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.training.reference is not None:
             listed["training.reference"] = (self.training.reference,)
         listed |= {f"the draft of `{v.name}`": (v.decoding.draft,) for v in self.variants if v.decoding.draft}
+        listed |= {f"tenant `{t.id}`": t.variants for t in self.tenants if t.variants}
+        if self.cache.embedder is not None:
+            listed["cache.embedder"] = (self.cache.embedder,)
         for place, members in listed.items():
             for unknown in sorted(set(members) - set(names)):
                 raise ValueError(f"{place} names unknown variant `{unknown}`; known: {', '.join(names)}")

@@ -20,6 +20,15 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     ceiling_usd: float | None = None
     """The most one request may be predicted to cost; None without a budget, negative when nothing is left."""
 
+    def together(self, other: Prices) -> Prices:
+        """Both at once: prices add up, and the lower ceiling holds."""
+        ceilings = [c for c in (self.ceiling_usd, other.ceiling_usd) if c is not None]
+        return Prices(
+            per_usd=self.per_usd + other.per_usd,
+            per_s=self.per_s + other.per_s,
+            ceiling_usd=min(ceilings, default=None),
+        )
+
 
 NO_PRICES = Prices()
 """Nothing is scarce."""

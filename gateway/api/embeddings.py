@@ -12,17 +12,19 @@ from litestar.di import NamedDependency
 from backends.client import Timeouts
 from backends.errors import BackendError
 from backends.types import Capability
+from gateway.api.access import needs
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
 from gateway.api.wire import EmbeddingBody
 from gateway.errors import InvalidRequestError, from_backend
 from gateway.routing.candidates import capabilities
 from gateway.services import Services
+from gateway.tenants.types import Role
 
 __all__ = ("embeddings",)
 
 
-@post("/v1/embeddings", opt=documents(EmbeddingBody, "One vector for each input."))
+@post("/v1/embeddings", opt=documents(EmbeddingBody, "One vector for each input.") | needs(Role.CALLER))
 async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[bytes]:
     """Embed texts with the first variant of the requested model that can."""
     body = decode_body(await request.body(), EmbeddingBody)

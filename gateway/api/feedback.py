@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from gateway.api.access import needs
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
 from gateway.api.wire import FeedbackBody
@@ -17,11 +18,12 @@ from gateway.decisions.types import ObservationRow, ObservationSource
 from gateway.errors import NotFoundError
 from gateway.routing.exchange import new_id
 from gateway.services import Services
+from gateway.tenants.types import Role
 
 __all__ = ("feedback", "show_decision")
 
 
-@post("/v1/feedback", status_code=200, opt=documents(FeedbackBody, "The score was recorded."))
+@post("/v1/feedback", status_code=200, opt=documents(FeedbackBody, "The score was recorded.") | needs(Role.CALLER))
 async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
     """Join a score to the decision it judges."""
     body = decode_body(await request.body(), FeedbackBody)
@@ -41,7 +43,10 @@ async def feedback(request: Request[Any, Any, State], services: NamedDependency[
     return {"id": row.observation_id, "object": "feedback", "decision_id": row.decision_id}
 
 
-@get("/v1/decisions/{decision_id:str}", opt=documents(None, "The decision, its outcome, its scores."))
+@get(
+    "/v1/decisions/{decision_id:str}",
+    opt=documents(None, "The decision, its outcome, its scores.") | needs(Role.CALLER),
+)
 async def show_decision(decision_id: FromPath[str], services: NamedDependency[Services]) -> dict[str, Any]:
     """Show a decision with its outcome and observations."""
     record = await services.log.find(decision_id)

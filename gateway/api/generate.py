@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.datastructures import State
+from litestar.datastructures import Headers, State
 from litestar.di import NamedDependency
 
 from backends.sse import DONE, encode_event
+from gateway.api.access import needs, principal
 from gateway.api.event_stream import ClientDisconnectedError, EventStreamResponse, until_disconnect
 from gateway.api.headers import response_headers
 from gateway.api.openapi import documents
@@ -26,30 +27,40 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.explanation import explanation
 from gateway.routing.request import ValidRequest
 from gateway.services import Services
+from gateway.tenants.clamp import clamped
+from gateway.tenants.types import Role
 
 __all__ = ("chat_completions", "completions")
 
 logger = logging.getLogger(__name__)
+
+Parse = Callable[[bytes, Headers], ValidRequest]
 
 _encoder = msgspec.json.Encoder()
 CLIENT_CLOSED = 499
 """Status recorded where the client is no longer there to read it."""
 
 
-@post("/v1/chat/completions", opt=documents(ChatBody, "A chat answer, whole or as a stream."))
+@post("/v1/chat/completions", opt=documents(ChatBody, "A chat answer, whole or as a stream.") | needs(Role.CALLER))
 async def chat_completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Answer a conversation."""
-    return await _generate(request, services, parse_chat(await request.body(), request.headers))
+    return await _generate(request, services, parse_chat)
 
 
-@post("/v1/completions", opt=documents(CompletionBody, "A continued text, whole or as a stream."))
+@post(
+    "/v1/completions", opt=documents(CompletionBody, "A continued text, whole or as a stream.") | needs(Role.CALLER)
+)
 async def completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Continue a text."""
-    return await _generate(request, services, parse_completion(await request.body(), request.headers))
+    return await _generate(request, services, parse_completion)
 
 
-async def _generate(request: Request[Any, Any, State], services: Services, valid: ValidRequest) -> Response[Any]:
-    exchange = Exchange(valid, clock=services.clock, log=services.log, request_id=request_id(request.scope))
+async def _generate(request: Request[Any, Any, State], services: Services, parse: Parse) -> Response[Any]:
+    tenant = principal(request).tenant
+    valid = clamped(parse(await request.body(), request.headers), tenant)
+    exchange = Exchange(
+        valid, tenant=tenant, clock=services.clock, log=services.log, request_id=request_id(request.scope)
+    )
     exchange.transcript = services.signals.transcript(valid)
     try:
         work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
@@ -70,7 +81,7 @@ async def _generate(request: Request[Any, Any, State], services: Services, valid
 
 
 async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
-    answer = await services.dispatcher.answer(exchange)
+    answer = await services.answering.whole(exchange)
     if exchange.transcript is not None:
         exchange.transcript.add(answer)
     if exchange.request.explain:
@@ -93,7 +104,7 @@ async def _relay(exchange: Exchange, services: Services) -> AsyncGenerator[bytes
 
     Failures until then are raised, and their ending is the route's; from then on this generator sees to it.
     """
-    async with aclosing(services.dispatcher.stream(exchange)) as events:
+    async with aclosing(services.answering.events(exchange)) as events:
         first = await anext(events)
         try:
             yield b""

@@ -13,14 +13,14 @@ __all__ = ("response_headers", "server_timing")
 def response_headers(exchange: Exchange, *, when: Literal["whole", "stream"]) -> dict[str, str]:
     """Headers of an answer; what is known only at the end of a stream is left to its last chunk.
 
-    None where nothing was decided: an id would lead to nothing in the log.
+    Where nothing was decided there is no id: it would lead to nothing in the log.
     """
-    if exchange.decision is None:
-        return {}
-    headers = {
+    if exchange.decision is None and exchange.cache not in {"exact", "semantic"}:
+        return exchange.headers
+    headers = exchange.headers | {
         "X-Trilemma-Decision": exchange.decision_id,
         "X-Trilemma-Policy": exchange.policy_hash,
-        "X-Trilemma-Cache": "bypass",
+        "X-Trilemma-Cache": exchange.cache,
         "Server-Timing": server_timing(exchange.stages),
     }
     if exchange.variant is not None:

@@ -8,6 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from backends.types import VariantStatus, WorkerState
+from gateway.api.access import OPEN
 from gateway.api.openapi import documents
 from gateway.services import Services
 
@@ -17,13 +18,13 @@ _ANSWERING = {WorkerState.WARM, WorkerState.COLD}
 """A cold variant answers too, after it has been started."""
 
 
-@get(["/livez", "/health/liveliness"], opt=documents(None, "The process runs."))
+@get(["/livez", "/health/liveliness"], opt=documents(None, "The process runs.") | OPEN)
 async def livez() -> dict[str, str]:
     """Say that the process runs."""
     return {"status": "ok"}
 
 
-@get(["/readyz", "/healthz", "/health/readiness"], opt=documents(None, "A variant can answer."))
+@get(["/readyz", "/healthz", "/health/readiness"], opt=documents(None, "A variant can answer.") | OPEN)
 async def readyz(services: NamedDependency[Services]) -> Response[dict[str, Any]]:
     """Say whether at least one variant can answer, and how each stands."""
     views = services.catalogue.views()

@@ -10,21 +10,23 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from gateway.api.access import needs
 from gateway.api.openapi import documents
 from gateway.errors import ModelNotFoundError
 from gateway.routing.catalogue import VariantView
 from gateway.services import Services
+from gateway.tenants.types import Role
 
 __all__ = ("list_models", "show_model")
 
 
-@get("/v1/models", opt=documents(None, "All names that `model` may have."))
+@get("/v1/models", opt=documents(None, "All names that `model` may have.") | needs(Role.CALLER))
 async def list_models(services: NamedDependency[Services]) -> dict[str, Any]:
     """List `auto`, the aliases and the variants."""
     return {"object": "list", "data": [_describe(name, services) for name in services.decider.models]}
 
 
-@get("/v1/models/{model:path}", opt=documents(None, "One name that `model` may have."))
+@get("/v1/models/{model:path}", opt=documents(None, "One name that `model` may have.") | needs(Role.CALLER))
 async def show_model(model: FromPath[PurePath], services: NamedDependency[Services]) -> dict[str, Any]:
     """Describe one of them; an alias may hold slashes."""
     name = str(model).lstrip("/")

@@ -18,6 +18,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from backends.protocol import ErrorReply
 from gateway import __version__
+from gateway.api.access import OPEN
 from gateway.api.wire import ChatBody, CompletionBody, EmbeddingBody, FeedbackBody
 
 __all__ = ("documents", "openapi_json")
@@ -42,7 +43,7 @@ def documents(body: type[msgspec.Struct] | None, answer: str) -> dict[str, objec
     return {_OPTION: _Documentation(body=body, answer=answer)}
 
 
-@get("/openapi.json")
+@get("/openapi.json", opt=OPEN)
 async def openapi_json(request: Request[Any, Any, State]) -> dict[str, Any]:
     """The document."""
     return {

@@ -10,6 +10,8 @@ from backends.errors import BackendError, BadRequestError
 from backends.protocol import Usage
 from backends.types import Capability, Variant
 from gateway.learning.confidence import Confidence
+from gateway.ledger.bound import most_usd
+from gateway.ledger.ledger import Hold, Ledger
 from gateway.routing.call import Event, LogProbs, encode_body, streamed, whole
 from gateway.routing.candidates import capabilities
 from gateway.routing.catalogue import Catalogue
@@ -25,8 +27,9 @@ INTERRUPTED = "interrupted"
 class Caller:
     """Makes the attempts of exchanges."""
 
-    def __init__(self, *, catalogue: Catalogue, settings: ServerSettings) -> None:
+    def __init__(self, *, catalogue: Catalogue, ledger: Ledger, settings: ServerSettings) -> None:
         self._catalogue = catalogue
+        self._ledger = ledger
         self._settings = settings
 
     def remaining_s(self, exchange: Exchange) -> float:
@@ -44,12 +47,14 @@ class Caller:
                 start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
                 await self._catalogue.start(variant, timeout_s=start_s)
             stated = self._catalogue.view(variant).variant
-            with self._catalogue.lease(variant) as client, _paid(exchange, stated):
+            most = most_usd(stated, exchange.request, busy_s=self.remaining_s(exchange))
+            hold = await self._ledger.hold(exchange.tenant, most)
+            with self._catalogue.lease(variant) as client, _paid(exchange, stated, hold):
                 async with aclosing(self._answer(exchange, stated, client, stream=stream)) as events:
                     async for event in events:
                         event["id"], event["model"] = exchange.request_id, variant
                         if exchange.request.service_tier is not None:
-                            event["service_tier"] = "default"
+                            event["service_tier"] = exchange.request.service_tier
                         yield event
 
     async def _answer(
@@ -120,14 +125,16 @@ def _recorded(exchange: Exchange, variant: str) -> Iterator[None]:
 
 
 @contextmanager
-def _paid(exchange: Exchange, variant: Variant) -> Iterator[None]:
-    """Add what the block cost; one that failed was paid for too."""
+def _paid(exchange: Exchange, variant: Variant, hold: Hold) -> Iterator[None]:
+    """Add what the block cost, and settle it; one that failed was paid for too."""
     began_s = exchange.clock.monotonic_s()
     try:
         yield
     finally:
-        exchange.cost_usd += variant.price.cost_usd(
+        cost_usd = variant.price.cost_usd(
             prompt_tokens=exchange.usage.prompt_tokens,
             completion_tokens=exchange.usage.completion_tokens,
             busy_s=exchange.clock.monotonic_s() - began_s,
         )
+        exchange.cost_usd += cost_usd
+        hold.settle(cost_usd)

@@ -9,7 +9,8 @@ import numpy as np
 
 from backends import errors as backend
 from gateway.decisions.log import DecisionLog
-from gateway.errors import ModelNotFoundError
+from gateway.errors import ForbiddenError, ModelNotFoundError
+from gateway.ledger.ledger import Ledger
 from gateway.policyops.active import ActivePolicy
 from gateway.routing.budgets import Budgets
 from gateway.routing.candidates import freeze
@@ -18,13 +19,15 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.recording import decision_row
 from gateway.routing.refusal import refusal
 from gateway.routing.request import ValidRequest
+from gateway.sla.promises import Promises
 from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.features.extract import extract
 from policies.features.types import Prompt
 from policies.policy import Policy
+from policies.prices import Prices
 from policies.rules import apply
-from policies.types import Decision, Objective, RoutingRequest, Weights
+from policies.types import Decision, Limits, Objective, RoutingRequest, Weights
 
 __all__ = ("Decider", "Estimators")
 
@@ -51,6 +54,8 @@ class Decider:
         policies: ActivePolicy,
         estimators: Estimators,
         budgets: Budgets,
+        promises: Promises,
+        ledger: Ledger,
         tried: Mapping[str, int],
         log: DecisionLog,
         rng: np.random.Generator,
@@ -60,6 +65,8 @@ class Decider:
         self._policies = policies
         self._estimators = estimators
         self._budgets = budgets
+        self._promises = promises
+        self._ledger = ledger
         self._tried = tried
         self._log = log
         self._rng = rng
@@ -73,6 +80,24 @@ class Decider:
         """Variants that a request for this model may use."""
         allowed = self._allowed(model)
         return frozenset(self._catalogue.names) if allowed is None else allowed
+
+    def pool(self, exchange: Exchange) -> frozenset[str]:
+        """Variants that may answer a request: those its model names, as far as its tenant may use them.
+
+        Raises:
+            ModelNotFoundError: The request names no variant or alias.
+            ForbiddenError: Its tenant may use none of them.
+        """
+        allowed = exchange.tenant.variants
+        reachable = self.reachable(exchange.request.model)
+        pool = reachable if allowed is None else reachable & frozenset(allowed)
+        if not pool:
+            names = ", ".join(sorted(allowed or ()))
+            raise ForbiddenError(
+                f"tenant `{exchange.tenant.id}` may not use `{exchange.request.model}`; it may use: {names}",
+                param="model",
+            )
+        return pool
 
     def choose(self, exchange: Exchange) -> str:
         """Choose a variant that has not been tried for this request yet.
@@ -103,7 +128,7 @@ class Decider:
             estimator=self._estimators.current,
             rng=self._rng,
             ruling=ruling,
-            prices=earlier.prices if earlier else self._budgets.prices(routing.tenant, policy),
+            prices=earlier.prices if earlier else self._prices(exchange, policy),
             tried=self._tried,
         )
         if earlier is None:
@@ -112,17 +137,23 @@ class Decider:
             self._log.record(decision_row(exchange, decision, routing, pinned=pinned))
         return decision
 
+    def _prices(self, exchange: Exchange, policy: Policy) -> Prices:
+        """What the policy's pacing, the tenant's promises and its account make of dollars and seconds."""
+        tenant = exchange.tenant
+        paced, promised = self._budgets.prices(tenant.id, policy), self._promises.prices(tenant)
+        return paced.together(promised).together(Prices(ceiling_usd=self._ledger.available_usd(tenant)))
+
     def _routing(self, exchange: Exchange, policy: Policy) -> RoutingRequest:
         """What the decision may know of the request."""
         request = exchange.request
         return RoutingRequest(
-            objective=_objective(request, policy),
+            objective=_objective(request, policy, self._promises.limits(exchange.tenant)),
             prompt_tokens=request.prompt_tokens,
             min_prompt_tokens=self._min_prompt_tokens(exchange),
             max_completion_tokens=request.max_completion_tokens,
             needs=request.needs,
             checks=len(request.all_checks),
-            allowed=self._allowed(request.model),
+            allowed=self.pool(exchange),
             failed=frozenset(attempt.variant for attempt in exchange.attempts),
             tenant=request.tenant,
             tags=request.tags,
@@ -163,8 +194,8 @@ def _prompt(request: ValidRequest) -> Prompt:
     )
 
 
-def _objective(request: ValidRequest, policy: Policy) -> Objective:
-    stated = request.priority or DEFAULT_PRIORITY
+def _objective(request: ValidRequest, policy: Policy, promised: Limits) -> Objective:
+    stated, limits = request.priority or DEFAULT_PRIORITY, request.limits.tightened(promised)
     if isinstance(stated, Weights):
-        return Objective(weights=stated, limits=request.limits, stated_by="request")
-    return Objective(weights=policy.priorities[stated], limits=request.limits)
+        return Objective(weights=stated, limits=limits, stated_by="request")
+    return Objective(weights=policy.priorities[stated], limits=limits)

@@ -29,18 +29,8 @@ class Dispatcher:
         self._caller = caller
         self._judge = judge
 
-    async def answer(self, exchange: Exchange) -> Event:
-        """The whole answer of the variant that could give it.
-
-        Raises:
-            ApiError: Nobody could; the attempts are in the exchange.
-        """
-        async with aclosing(self._attempts(exchange, stream=False)) as events:
-            [answer] = [event async for event in events]
-        return answer
-
-    async def stream(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
-        """The events of an answer, from the first that holds content on.
+    async def events(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
+        """The whole answer as one event, or the events of a stream from the first that holds content on.
 
         Until that one has arrived a failing variant is replaced by another; nothing has been yielded by then. Later
         a failure is raised: what was sent cannot be taken back.
@@ -48,11 +38,7 @@ class Dispatcher:
         Raises:
             ApiError: Nobody could answer, or the answer broke off; the attempts are in the exchange.
         """
-        async with aclosing(self._attempts(exchange, stream=True)) as events:
-            async for event in events:
-                yield event
-
-    async def _attempts(self, exchange: Exchange, *, stream: bool) -> AsyncGenerator[Event, None]:
+        stream = exchange.request.stream
         last: BackendError | None = None
         while True:
             variant, sent = self._choose(exchange, last), False

@@ -7,10 +7,11 @@ may always call it.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,11 +22,19 @@ from gateway.decisions.types import Ending, OutcomeRow
 from gateway.learning.confidence import Confidence
 from gateway.learning.transcript import Transcript
 from gateway.routing.request import ValidRequest
+from gateway.tenants.types import ANYONE, Tenant
 from policies.features.types import Features
 from policies.policy import Policy
 from policies.types import Decision, Limits
 
-__all__ = ("Attempt", "Exchange", "new_id")
+__all__ = ("Attempt", "CacheOutcome", "Exchange", "Make", "new_id")
+
+CacheOutcome = Literal["exact", "semantic", "miss", "bypass"]
+
+Make = Callable[[], AsyncGenerator[dict[str, Any], None]]
+"""Has a variant answer: the one event of a whole answer, or the events of a stream from the first with content on."""
+
+logger = logging.getLogger(__name__)
 
 
 def new_id(prefix: str, *, wall_s: float) -> str:
@@ -52,8 +61,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange:
     """The mutable record of one request; everything in it ends up in the decision log."""
 
-    def __init__(self, request: ValidRequest, *, clock: Clock, log: DecisionLog, request_id: str) -> None:
+    def __init__(
+        self,
+        request: ValidRequest,
+        *,
+        clock: Clock,
+        log: DecisionLog,
+        request_id: str,
+        tenant: Tenant = ANYONE.tenant,
+    ) -> None:
         self.request = request
+        self.tenant = tenant
+        """Who is answered, and charged."""
         self.clock = clock
         self.started_s = clock.monotonic_s()
         wall_s = clock.wall_s()
@@ -83,6 +102,12 @@ class Exchange:
         self.finish_reason: str | None = None
         self.ttft_s: float | None = None
         self.cost_usd = 0.0
+        self.cache: CacheOutcome = "bypass"
+        self.quality: float | None = None
+        """Predicted quality of the answer that is given; None before there is one."""
+        self.headers: dict[str, str] = {}
+        """Headers of the answer, or of the error, besides those that tell of the decision."""
+        self._finishers: list[Callable[[OutcomeRow], None]] = []
         self._log = log
         self._ended = False
 
@@ -110,33 +135,51 @@ class Exchange:
         if self.ttft_s is None:
             self.ttft_s = self.elapsed_s
 
+    def on_end(self, finisher: Callable[[OutcomeRow], None]) -> None:
+        """Have something given back or settled when the request ends, however it ends; what came last goes first.
+
+        A finisher returns at once, for nothing may be awaited in a request that is being cancelled.
+        """
+        self._finishers.append(finisher)
+
     def end(self, ending: Ending, *, error_type: str | None = None) -> None:
-        """Write the outcome; acts only once, and not for a request refused before anything was decided."""
-        if self._ended or self.decision is None:
+        """Write the outcome, and have everything finished; acts only once.
+
+        A request that was refused before anything was decided leaves no row.
+        """
+        if self._ended:
             return
         self._ended = True
+        outcome = self._outcome(ending, error_type)
+        if self.decision is not None or self.cache in {"exact", "semantic"}:
+            self._log.record(outcome)
+        while self._finishers:
+            try:
+                self._finishers.pop()(outcome)
+            except Exception:
+                logger.exception("request %s is not finished in order", self.request_id)
+
+    def _outcome(self, ending: Ending, error_type: str | None) -> OutcomeRow:
         latency_s = self.elapsed_s
         tokens = self.usage.completion_tokens
         decoding_s = None if self.ttft_s is None or tokens < 2 else latency_s - self.ttft_s
-        self._log.record(
-            OutcomeRow(
-                decision_id=self.decision_id,
-                ended_at_s=self.clock.wall_s(),
-                ending=ending,
-                variant=self.variant,
-                attempts=[msgspec.to_builtins(attempt) for attempt in self.attempts],
-                cache="bypass",
-                queue_s=0.0,
-                ttft_s=self.ttft_s,
-                tpot_s=None if decoding_s is None else decoding_s / (tokens - 1),
-                latency_s=latency_s,
-                prompt_tokens=self.usage.prompt_tokens,
-                completion_tokens=tokens,
-                cost_usd=self.cost_usd,
-                finish_reason=self.finish_reason,
-                error_type=error_type,
-                stages=dict(self.stages),
-                streamed=self.request.stream,
-                confidence=self.confidence.value,
-            )
+        return OutcomeRow(
+            decision_id=self.decision_id,
+            ended_at_s=self.clock.wall_s(),
+            ending=ending,
+            variant=self.variant,
+            attempts=[msgspec.to_builtins(attempt) for attempt in self.attempts],
+            cache=self.cache,
+            queue_s=self.stages.get("queue", 0.0),
+            ttft_s=self.ttft_s,
+            tpot_s=None if decoding_s is None else decoding_s / (tokens - 1),
+            latency_s=latency_s,
+            prompt_tokens=self.usage.prompt_tokens,
+            completion_tokens=tokens,
+            cost_usd=self.cost_usd,
+            finish_reason=self.finish_reason,
+            error_type=error_type,
+            stages=dict(self.stages),
+            streamed=self.request.stream,
+            confidence=self.confidence.value,
         )

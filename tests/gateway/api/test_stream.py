@@ -51,7 +51,7 @@ async def test_the_explanation_travels_in_the_last_chunk(tmp_path: Path) -> None
         about = events[-2]["trilemma"]
         assert (about["variant"], about["cost_usd"]) == ("small", pytest.approx(13e-6))
         assert [attempt["error_type"] for attempt in about["attempts"]] == [None]
-        assert set(about["stages"]) == {"features", "decide", "load", "first_token", "generate"}
+        assert set(about["stages"]) >= {"features", "decide", "load", "first_token", "generate"}
         assert "usage" not in events[-2]
 
 

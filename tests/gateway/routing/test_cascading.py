@@ -69,7 +69,7 @@ def taken_up(services: Services, **fields: Any) -> Exchange:
 
 
 async def events_of(services: Services, taken: Exchange) -> list[Any]:
-    async with aclosing(services.dispatcher.stream(taken)) as events:
+    async with aclosing(services.answering.events(taken)) as events:
         return [event async for event in events]
 
 
@@ -84,7 +84,7 @@ def asked(provider: ScriptedProvider) -> list[Any]:
 async def test_an_answer_that_is_sure_enough_is_given_without_what_only_we_asked_for(tmp_path: Path) -> None:
     async with cascading(tmp_path, whole("Paris", SURE), whole("Lyon")) as (services, tiny, full):
         taken = taken_up(services)
-        answer = await services.dispatcher.answer(taken)
+        answer = await services.answering.whole(taken)
         assert (answer["model"], answer["choices"][0]["logprobs"]) == ("tiny", None)
         assert taken.confidence.value == pytest.approx(0.9)
         assert [attempt.held for attempt in taken.attempts] == ["good_enough"]
@@ -94,7 +94,7 @@ async def test_an_answer_that_is_sure_enough_is_given_without_what_only_we_asked
 async def test_an_unsure_answer_is_escalated_and_both_are_paid_for(tmp_path: Path) -> None:
     async with cascading(tmp_path, whole("Lyon", UNSURE), whole("Paris")) as (services, _, full):
         taken = taken_up(services)
-        answer = await services.dispatcher.answer(taken)
+        answer = await services.answering.whole(taken)
         assert (answer["model"], answer["choices"][0]["message"]["content"]) == ("full", "Paris")
         first, second = taken.attempts
         assert (first.variant, first.held, first.error_type) == ("tiny", "low_confidence", None)
@@ -108,18 +108,18 @@ async def test_an_unsure_answer_is_escalated_and_both_are_paid_for(tmp_path: Pat
 async def test_an_answer_that_fails_its_check_is_escalated_though_nobody_tells_a_confidence(tmp_path: Path) -> None:
     async with cascading(tmp_path, whole("Lyon"), whole("Paris"), capabilities=[]) as (services, tiny, _):
         taken = taken_up(services, **RIGHT)
-        assert (await services.dispatcher.answer(taken))["model"] == "full"
+        assert (await services.answering.whole(taken))["model"] == "full"
         assert [attempt.held for attempt in taken.attempts] == ["check_failed", None]
         tiny.script = [whole("Paris!")]
         passing = taken_up(services, **RIGHT)
-        assert (await services.dispatcher.answer(passing))["model"] == "tiny"
+        assert (await services.answering.whole(passing))["model"] == "tiny"
         assert asked(tiny) == [None, None]
 
 
 async def test_without_anything_to_judge_by_the_answer_comes_as_it_is(tmp_path: Path) -> None:
     async with cascading(tmp_path, whole("Lyon"), whole("Paris"), capabilities=[]) as (services, _, _):
         taken = exchange(services, priority={"cost": 1})
-        await services.dispatcher.answer(taken)
+        await services.answering.whole(taken)
         assert taken.decision is not None
         assert taken.decision.cascade is None
         assert [(attempt.variant, attempt.held) for attempt in taken.attempts] == [("tiny", None)]
@@ -154,7 +154,7 @@ async def test_the_held_answer_is_given_when_the_second_variant_fails(tmp_path: 
             assert text_of(await events_of(services, taken)) == "Lyon"
             assert taken.ttft_s is not None
         else:
-            assert (await services.dispatcher.answer(taken))["choices"][0]["message"]["content"] == "Lyon"
+            assert (await services.answering.whole(taken))["choices"][0]["message"]["content"] == "Lyon"
         assert (taken.variant, taken.usage.completion_tokens, taken.finish_reason) == ("tiny", 5, "stop")
         assert taken.confidence.value == pytest.approx(0.3)
         assert [(a.held, a.error_type) for a in taken.attempts] == [
@@ -167,7 +167,7 @@ async def test_an_unsure_answer_is_given_when_a_second_one_would_come_too_late(t
     slow = dataclasses.replace(whole("Lyon", UNSURE), first_after_s=0.4)
     async with cascading(tmp_path, slow, whole("Paris"), ttft_s=0.01, tpot_s=0.0001) as (services, _, full):
         taken = taken_up(services, slo={"latency_s": 0.5}, max_tokens=8)
-        assert (await services.dispatcher.answer(taken))["model"] == "tiny"
+        assert (await services.answering.whole(taken))["model"] == "tiny"
         assert [attempt.held for attempt in taken.attempts] == ["low_confidence"]
         assert full.requests == []
 
@@ -175,7 +175,7 @@ async def test_an_unsure_answer_is_given_when_a_second_one_would_come_too_late(t
 async def test_a_first_variant_that_fails_is_replaced_as_ever(tmp_path: Path) -> None:
     async with cascading(tmp_path, RESET, whole("Paris")) as (services, _, _):
         taken = taken_up(services)
-        assert (await services.dispatcher.answer(taken))["model"] == "full"
+        assert (await services.answering.whole(taken))["model"] == "full"
         assert [(a.variant, a.held) for a in taken.attempts] == [("tiny", None), ("full", None)]
 
 
@@ -183,7 +183,7 @@ async def test_who_refuses_to_tell_its_confidence_is_asked_again_without(tmp_pat
     async with cascading(tmp_path, REFUSED, whole("Paris")) as (services, tiny, full):
         tiny.script = [REFUSED, whole("Lyon")]
         taken = taken_up(services)
-        assert (await services.dispatcher.answer(taken))["model"] == "tiny"
+        assert (await services.answering.whole(taken))["model"] == "tiny"
         assert asked(tiny) == [True, None]
         assert [(a.held, a.error_type) for a in taken.attempts] == [("good_enough", None)]
         assert full.requests == []
@@ -192,7 +192,7 @@ async def test_who_refuses_to_tell_its_confidence_is_asked_again_without(tmp_pat
 async def test_a_caller_that_wants_the_log_probabilities_has_them(tmp_path: Path) -> None:
     async with cascading(tmp_path, whole("Paris", SURE), whole("x"), capabilities=["logprobs"]) as (services, _, _):
         taken = exchange(services, priority={"cost": 1}, logprobs=True)
-        answer = await services.dispatcher.answer(taken)
+        answer = await services.answering.whole(taken)
         assert answer["choices"][0]["logprobs"]["content"][0]["logprob"] == pytest.approx(SURE)
 
 

@@ -44,10 +44,10 @@ async def test_a_cold_variant_is_started_and_used_at_once(tmp_path: Path) -> Non
     socket = tmp_path / "near.sock"
     fleet = Fleet({"near": status(WorkerState.COLD)}, starts={"near": status(WorkerState.WARM, socket)})
     async with ScriptedProvider(GOOD, socket_path=socket), opened(tmp_path, local("near"), fleet=fleet) as services:
-        answer = await services.dispatcher.answer(exchange(services))
+        answer = await services.answering.whole(exchange(services))
         assert answer["model"] == "near"
         assert services.catalogue.view("near").status.state is WorkerState.WARM
-        await services.dispatcher.answer(exchange(services))
+        await services.answering.whole(exchange(services))
         assert fleet.asked == ["near"], "a warm variant is not asked to start"
 
 

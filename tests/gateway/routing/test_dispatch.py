@@ -29,7 +29,7 @@ async def test_a_prompt_too_long_for_one_is_answered_by_one_with_more_context(tm
         )
         async with opened(tmp_path, *variants) as services:
             taken = exchange(services, **ACCURATE)
-            assert (await services.dispatcher.answer(taken))["model"] == "more"
+            assert (await services.answering.whole(taken))["model"] == "more"
             assert [(attempt.variant, attempt.error_type) for attempt in taken.attempts] == [
                 ("first", "context_length_exceeded"),
                 ("more", None),
@@ -41,7 +41,7 @@ async def test_a_prompt_too_long_for_all_is_told_in_the_words_of_the_variant(tmp
     async with ScriptedProvider(TOO_LONG) as short:
         async with opened(tmp_path, *(remote(name, short, context_tokens=4096) for name in "ab")) as services:
             with pytest.raises(ContextLengthError, match="5000 tokens, context 4096"):
-                await services.dispatcher.answer(exchange(services))
+                await services.answering.whole(exchange(services))
         assert len(short.requests) == 1
 
 
@@ -52,13 +52,13 @@ async def test_what_every_attempt_cost_is_added_up(tmp_path: Path) -> None:
         variants = remote("a", first, quality=0.9), remote("b", second)
         async with opened(tmp_path, *variants) as services:
             whole = exchange(services, **ACCURATE)
-            await services.dispatcher.answer(whole)
+            await services.answering.whole(whole)
             assert whole.cost_usd == pytest.approx(13e-6), "the first told no usage that could be trusted"
             assert [attempt.propensity for attempt in whole.attempts] == [1.0, 1.0]
             first.script = [broken]
             cut = exchange(services, **ACCURATE, stream=True)
             with pytest.raises(UpstreamFailedError):
-                async with aclosing(services.dispatcher.stream(cut)) as events:
+                async with aclosing(services.answering.events(cut)) as events:
                     [event async for event in events]
             assert cut.cost_usd == pytest.approx((cut.request.prompt_tokens + 2) / 1e6)
             assert len(second.requests) == 1
@@ -70,7 +70,7 @@ async def test_time_is_paid_for_where_the_machine_has_a_price_per_hour(tmp_path:
         by_the_hour = remote("a", provider, price={"compute_per_hour_usd": 3600})
         async with opened(tmp_path, by_the_hour) as services:
             taken = exchange(services)
-            await services.dispatcher.answer(taken)
+            await services.answering.whole(taken)
             assert 0.2 <= taken.cost_usd < 1.0
 
 
@@ -79,7 +79,7 @@ async def test_the_first_failure_is_told_when_the_rest_cannot_answer(tmp_path: P
         able = remote("able", provider, capabilities=["tools"])
         async with opened(tmp_path, able, remote("unable", provider, capabilities=[])) as services:
             with pytest.raises(UpstreamFailedError) as caught:
-                await services.dispatcher.answer(exchange(services, tools=[{}]))
+                await services.answering.whole(exchange(services, tools=[{}]))
             assert caught.value.code == "connection_lost"
 
 
@@ -102,7 +102,7 @@ async def test_a_stream_that_is_left_frees_its_variant_and_is_no_answer(
     endless = Answer(events=chat_events("x", finish=None), ending="stall")
     async with ScriptedProvider(endless) as provider, opened(tmp_path, remote("a", provider)) as services:
         taken = exchange(services, stream=True)
-        events = services.dispatcher.stream(taken)
+        events = services.answering.events(taken)
         await anext(events)
         assert services.catalogue.view("a").in_flight == 1
         await leave(events)
@@ -118,6 +118,6 @@ async def test_no_attempt_begins_after_the_requests_time(tmp_path: Path) -> None
         async with opened(tmp_path, *variants, server={"request_timeout_s": 0.2}) as services:
             taken = exchange(services)
             with pytest.raises(ApiError) as caught:
-                await services.dispatcher.answer(taken)
+                await services.answering.whole(taken)
             assert caught.value.error_type == "timeout"
             assert taken.tries == 1

@@ -1,0 +1,1 @@
+"""Answers given again: for the same request, and for one that means the same."""

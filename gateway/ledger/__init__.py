@@ -1,0 +1,1 @@
+"""Money: what each tenant may spend, has spent, and has set aside."""

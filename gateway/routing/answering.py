@@ -1,0 +1,60 @@
+"""The steps of an answer, in order: quotas, caches, the queue, and then a variant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from gateway.admission.admission import Admission
+from gateway.caching.caches import Caches
+from gateway.limits.limiter import Limiter
+from gateway.routing.call import Event
+from gateway.routing.decider import Decider
+from gateway.routing.dispatch import Dispatcher
+from gateway.routing.exchange import Exchange
+
+__all__ = ("Answering",)
+
+
+class Answering:
+    """Takes an exchange from a validated request to its answer."""
+
+    def __init__(
+        self, *, limiter: Limiter, caches: Caches, admission: Admission, decider: Decider, dispatcher: Dispatcher
+    ) -> None:
+        self._limiter = limiter
+        self._caches = caches
+        self._admission = admission
+        self._decider = decider
+        self._dispatcher = dispatcher
+
+    async def whole(self, exchange: Exchange) -> Event:
+        """The whole answer.
+
+        Raises:
+            ApiError: There is none.
+        """
+        async with aclosing(self.events(exchange)) as events:
+            [answer] = [event async for event in events]
+        return answer
+
+    async def events(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
+        """The one event of a whole answer, or those of a stream from the first with content on.
+
+        Raises:
+            ApiError: There is no answer, or it broke off after some of its events.
+        """
+        pool = self._decider.pool(exchange)
+        with exchange.stage("limits"):
+            await self._limiter.admit(exchange)
+
+        async def make() -> AsyncGenerator[Event, None]:
+            with exchange.stage("queue"):
+                await self._admission.enter(exchange, pool)
+            async with aclosing(self._dispatcher.events(exchange)) as made:
+                async for event in made:
+                    yield event
+
+        async with aclosing(self._caches.answer(exchange, make)) as events:
+            async for event in events:
+                yield event

@@ -1,0 +1,32 @@
+"""The `cache` section: Redis, which replicas share everything through, and the caches kept there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+__all__ = ("CacheSettings",)
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `cache` section: answers given again, and what replicas share."""
+
+    url: str | None = None
+    """Redis (`redis://`, `rediss://`, `unix://`) for caches, limits and live load; this process's memory when absent.
+    `env:NAME` takes it from the environment."""
+    timeout_s: Annotated[float, Meta(gt=0, le=1)] = 0.02
+    """Longest wait for one call to Redis; whatever takes longer goes on without it."""
+    exact: bool = True
+    """Give a stored answer again for the very same request of the same tenant."""
+    ttl_s: Positive = 3600.0
+    """Seconds for which an answer may be given again."""
+    max_bytes: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
+    """Size of the answers kept in this process's memory."""
+    max_entry_bytes: Annotated[int, Meta(ge=1024)] = 256 * 1024
+    """A longer answer is not kept."""
+    embedder: str | None = None
+    """The variant that embeds prompts for the semantic cache; without it no tenant has one."""

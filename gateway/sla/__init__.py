@@ -1,0 +1,1 @@
+"""Promises at work: what they ask of a decision now, and whether they were kept."""
