@@ -17,6 +17,7 @@ import uvicorn
 
 from backends.lifeline import follow_parent
 from gateway.app import create_app
+from gateway.http import BoundedHttpProtocol
 from gateway.lifespan import open_services
 from gateway.paths import StatePaths
 from gateway.services import Services
@@ -41,7 +42,7 @@ class ApiServer(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHttpProtocol,
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -14,6 +14,7 @@ from litestar.di import NamedDependency
 
 from backends.sse import DONE, encode_event
 from gateway.api.access import needs, principal
+from gateway.api.body import body_of
 from gateway.api.event_stream import ClientDisconnectedError, EventStreamResponse, until_disconnect
 from gateway.api.headers import response_headers
 from gateway.api.openapi import documents
@@ -57,7 +58,7 @@ async def completions(request: Request[Any, Any, State], services: NamedDependen
 
 async def _generate(request: Request[Any, Any, State], services: Services, parse: Parse) -> Response[Any]:
     tenant = principal(request).tenant
-    valid = clamped(parse(await request.body(), request.headers), tenant)
+    valid = clamped(parse(await body_of(request), request.headers), tenant)
     exchange = Exchange(
         valid, tenant=tenant, clock=services.clock, log=services.log, request_id=request_id(request.scope)
     )

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from backends.protocol import ChatRequest, CompletionRequest, ResponseFormat
+from gateway.api.body import check_nesting
 from gateway.api.wire import ChatBody, CompletionBody, Metadata, PriorityName, ServiceTier
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
@@ -84,6 +85,7 @@ def decode_body(body: bytes, type_: type[T]) -> T:
 def parse_chat(body: bytes, headers: Mapping[str, str]) -> ValidRequest:
     """Read a chat request and its hints; body fields win over headers."""
     request = decode_body(body, ChatBody)
+    _check_nesting(request)
     texts = [message.text for message in request.messages]
     needs = set[str]()
     if request.tools:
@@ -103,6 +105,16 @@ def parse_chat(body: bytes, headers: Mapping[str, str]) -> ValidRequest:
         needs=frozenset(needs),
         form=_form(request.response_format),
     )
+
+
+def _check_nesting(request: ChatBody) -> None:
+    """Bound the fields that may hold any JSON."""
+    check_nesting(request.tools, field="tools")
+    check_nesting(request.tool_choice, field="tool_choice")
+    if request.response_format is not None:
+        check_nesting(request.response_format.json_schema, field="response_format.json_schema")
+    for number, message in enumerate(request.messages):
+        check_nesting(message.tool_calls, field=f"messages[{number}].tool_calls")
 
 
 def parse_completion(body: bytes, headers: Mapping[str, str]) -> ValidRequest:

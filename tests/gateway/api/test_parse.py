@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.api.body import MAX_NESTING
 from gateway.api.parse import _CHOICES, decode_body, parse_chat, parse_completion
 from gateway.api.wire import ChatBody, CompletionBody, EmbeddingBody, FeedbackBody
 from gateway.errors import InvalidRequestError
@@ -271,3 +272,25 @@ def test_checks_stay_with_us() -> None:
     request = chat(checks=checks)
     assert [check.name for check in request.checks] == ["regex", "city"]
     assert "checks" not in request.payload
+
+
+@pytest.mark.parametrize(
+    ("field", "make"),
+    [
+        ("tools", lambda deep: {"tools": [deep]}),
+        ("tool_choice", lambda deep: {"tool_choice": deep}),
+        (
+            "response_format.json_schema",
+            lambda deep: {"response_format": {"type": "json_schema", "json_schema": deep}},
+        ),
+        ("messages[0].tool_calls", lambda deep: {"messages": [{"role": "assistant", "tool_calls": [deep]}]}),
+    ],
+)
+def test_what_nests_too_deep_is_refused_by_its_name(field: str, make: Any) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(MAX_NESTING + 1):
+        deep = {"a": deep}
+    body = {"messages": [{"role": "user", "content": "x"}]} | make(deep)
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_chat(json.dumps(body).encode(), {})
+    assert caught.value.param == field
