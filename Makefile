@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench clean
+.PHONY: help setup run test lint audit chaos format bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 18
@@ -28,6 +28,12 @@ lint: $(STAMP)  ## Run ruff, mypy and import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(STAMP)  ## Look the pinned dependencies up for known vulnerabilities
+	$(BIN)/python .ci/audit.py
+
+chaos: $(STAMP)  ## Break real processes, Redis and the database in every way of docs/reliability.md
+	$(BIN)/pytest -m "chaos or not chaos" tests/chaos
 
 format: $(STAMP)  ## Rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .
