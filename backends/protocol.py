@@ -22,6 +22,10 @@ __all__ = (
     "CompletionRequest",
     "ContentPart",
     "Delta",
+    "Embedding",
+    "EmbeddingReply",
+    "EmbeddingRequest",
+    "EmbeddingUsage",
     "ErrorBody",
     "ErrorReply",
     "FinishReason",
@@ -124,6 +128,21 @@ class CompletionRequest(SamplingFields, kw_only=True, frozen=True, forbid_unknow
     best_of: Annotated[int, Meta(ge=1, le=16)] | None = None
 
 
+class EmbeddingRequest(_Request, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Body of `POST /v1/embeddings`; text only, for token numbers mean nothing to another vocabulary."""
+
+    input: str | Annotated[list[str], Meta(min_length=1, max_length=2048)]
+    model: Annotated[str, Meta(min_length=1, max_length=256)] = "auto"
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Meta(ge=1, le=65_536)] | None = None
+    user: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The inputs, in order."""
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
 class Usage(_Reply, kw_only=True):
     """Tokens of one answer."""
 
@@ -209,6 +228,31 @@ class Completion(_Reply, kw_only=True):
     choices: list[CompletionChoice]
     object: str = "text_completion"
     usage: Usage | UnsetType | None = UNSET
+
+
+class Embedding(_Reply, kw_only=True):
+    """One vector."""
+
+    index: int = 0
+    embedding: list[float] | str
+    """Numbers, or base64 of 32-bit floats, least significant byte first."""
+    object: str = "embedding"
+
+
+class EmbeddingUsage(_Reply, kw_only=True):
+    """Tokens of all inputs."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class EmbeddingReply(_Reply, kw_only=True):
+    """The vectors of a request, in the order of its inputs."""
+
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+    object: str = "list"
 
 
 class ErrorBody(_Reply, kw_only=True):

@@ -165,7 +165,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tpot_s: Annotated[float, Meta(gt=0)] | None = None
     """Stated time per output token where there is no measured card."""
     capabilities: tuple[Capability, ...] | None = None
-    """What it can do beyond plain chat; by default what its engine can."""
+    """What it can do beyond plain chat; by default what its engine can. `[embeddings]` and nothing else: it turns
+    text into vectors, generates nothing, and is never chosen for an answer."""
 
     def __post_init__(self) -> None:
         """Check what spans fields."""
@@ -175,6 +176,17 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("engine `openai` needs an http(s):// URL as its source")
         if self.api_key is not None and not self.api_key.startswith("env:"):
             raise ValueError("api_key names an environment variable: env:NAME")
+        local = self.engine is not Engine.OPENAI
+        if local and Capability.EMBEDDINGS in (self.capabilities or ()):
+            if self.engine is not Engine.OPENVINO:
+                raise ValueError("capability `embeddings` of a local variant needs engine `openvino`")
+            if not self.embeds_only:
+                raise ValueError("a local variant embeds or generates: `embeddings` is then its only capability")
+
+    @property
+    def embeds_only(self) -> bool:
+        """Whether it turns text into vectors and generates nothing."""
+        return self.capabilities is not None and set(self.capabilities) == {Capability.EMBEDDINGS}
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):

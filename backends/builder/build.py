@@ -25,6 +25,7 @@ RECIPES = {
     "q8_0": "backends.builder.quantize",
     "pruned": "backends.builder.prune",
     "distilled": "backends.builder.distill",
+    "minilm": "backends.builder.embedder",
 }
 """Module of each recipe, imported when it runs; its `run` is a Recipe."""
 

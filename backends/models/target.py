@@ -48,8 +48,10 @@ class Target:
         return Meter(self.sink, variant=self.variant, what=what, total_bytes=total_bytes)
 
     def have(self, name: str) -> Path | None:
-        """The file if an earlier fetch brought it whole; one that went bad meanwhile is deleted."""
+        """The file or folder if an earlier fetch brought it whole; a file that went bad meanwhile is deleted."""
         path = self.folder / name
+        if path.is_dir():
+            return path
         if not path.is_file():
             return None
         if self.sha256 is not None and sha256_of(path) != self.sha256:

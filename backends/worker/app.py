@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from backends.types import LoadReport, WorkerState
+from backends.worker.embedding_answer import EmbeddingAnswer, parse_embeddings
 from backends.worker.errors import RequestError
 from backends.worker.parse import plan_chat, plan_completion
 from backends.worker.respond import Answer
@@ -40,11 +41,9 @@ async def completions(request: Request[Any, Any, Any], service: Service) -> ASGI
 
 
 @post("/v1/embeddings", status_code=HTTPStatus.OK)
-async def embeddings(service: Service) -> None:
-    """No engine here embeds."""
-    raise RequestError(
-        f"{service.spec.name} cannot embed", status=HTTPStatus.NOT_FOUND, param="model", code="model_not_found"
-    )
+async def embeddings(request: Request[Any, Any, Any], service: Service) -> ASGIApp:
+    """Turn texts into vectors."""
+    return EmbeddingAnswer(service, parse_embeddings(await request.body()))
 
 
 @get("/v1/models")

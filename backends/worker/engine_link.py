@@ -21,6 +21,8 @@ from backends.worker.messages import (
     HEADER,
     Accepted,
     Cancel,
+    Embed,
+    Embedded,
     Failed,
     Piece,
     Pieces,
@@ -50,6 +52,7 @@ class EngineLink:
         self._meter = meter
         self._ids = itertools.count(1)
         self._generations: dict[int, Generation] = {}
+        self._embeddings: dict[int, asyncio.Future[Embedded]] = {}
         self._replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
         self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self.kv_usage = 0.0
@@ -93,6 +96,24 @@ class EngineLink:
         self._writer.write(encode_frame(Submit(ids=ids, prompt=prompt, sampling=sampling)))
         return generation
 
+    async def embed(self, texts: list[str]) -> Embedded:
+        """Ask for the vectors of texts; cancelling this drops what is not computed yet.
+
+        Raises:
+            RequestError: The engine will not run it.
+            EngineError: The engine process is gone.
+        """
+        request_id = next(self._ids)
+        answer = self._embeddings[request_id] = asyncio.get_running_loop().create_future()
+        self._meter.begin([request_id])
+        self._writer.write(encode_frame(Embed(id=request_id, texts=texts)))
+        try:
+            return await answer
+        finally:
+            self._meter.end([request_id])
+            if self._embeddings.pop(request_id, None) is not None:
+                self._cancel([request_id])
+
     def resident_bytes(self) -> int:
         """Resident memory of both processes."""
         processes = [psutil.Process()]
@@ -133,26 +154,46 @@ class EngineLink:
             self._ready.exception()  # whoever waits gets it; nobody waiting is no cause for a warning
         for generation in set(self._generations.values()):
             generation.fail(error)
+        for request_id in list(self._embeddings):
+            self._answer(request_id, error)
         self._meter.end(list(self._generations))
         self._generations.clear()
         return reason
 
-    def _take(self, reply: Ready | Accepted | Refused | Pieces) -> None:
+    def _take(self, reply: Ready | Accepted | Refused | Pieces | Embedded) -> None:
         match reply:
             case Ready():
                 self._ready.set_result(reply)
             case Accepted():
                 self._generations[reply.id].accept(reply.prompt_tokens)
             case Refused():
-                generation = self._generations[reply.id]
-                generation.fail(RequestError(reply.message, param=reply.param, code=reply.code))
-                self._forget(generation.ids)
+                self._refuse(reply.id, RequestError(reply.message, param=reply.param, code=reply.code))
+            case Embedded():
+                self._meter.generated(reply.prompt_tokens)
+                self._answer(reply.id, reply)
             case Pieces():
                 self.kv_usage = reply.kv_usage
                 self._meter.generated(sum(piece.tokens for piece in reply.pieces))
                 for piece in reply.pieces:
                     self._generations[piece.id].add(piece)
                 self._forget([piece.id for piece in reply.pieces if piece.finish or piece.error])
+
+    def _refuse(self, request_id: int, error: RequestError) -> None:
+        if generation := self._generations.get(request_id):
+            generation.fail(error)
+            self._forget(generation.ids)
+        else:
+            self._answer(request_id, error)
+
+    def _answer(self, request_id: int, answer: Embedded | Exception) -> None:
+        """End the wait for vectors; nobody may be waiting any more."""
+        waiting = self._embeddings.pop(request_id, None)
+        if waiting is None or waiting.done():
+            return
+        if isinstance(answer, Exception):
+            waiting.set_exception(answer)
+        else:
+            waiting.set_result(answer)
 
     def _forget(self, ids: list[int]) -> None:
         for request_id in ids:

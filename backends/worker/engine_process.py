@@ -10,10 +10,13 @@ import sys
 import time
 
 from backends.lifeline import follow_parent
+from backends.types import Capability
+from backends.worker.embedding_host import EmbeddingHost, create_embedder
 from backends.worker.engine import create_engine
 from backends.worker.host import Host
 from backends.worker.logs import configure_logs
 from backends.worker.messages import Channel, Failed, Ready
+from backends.worker.spec import WorkerSpec
 
 __all__ = ("main",)
 
@@ -31,18 +34,29 @@ def main() -> None:
     spec = channel.spec()
     started_s = time.monotonic()
     try:
-        engine = create_engine(spec)
-        engine.load()
+        host, ready = _loaded(spec, channel)
     except Exception as error:
         log.exception("load_failed variant=%s", spec.name)
         channel.send(Failed(message=f"{spec.name} cannot be loaded: {error}"))
         os._exit(1)
     log.info("loaded variant=%s engine=%s seconds=%.2f", spec.name, spec.engine, time.monotonic() - started_s)
-    channel.send(Ready(capabilities=sorted(engine.capabilities), max_running=engine.max_running))
+    channel.send(ready)
     try:
-        Host(engine, channel).run()
+        host.run()
     finally:
         os._exit(1)  # without running the destructors of a broken engine
+
+
+def _loaded(spec: WorkerSpec, channel: Channel) -> tuple[Host | EmbeddingHost, Ready]:
+    """What serves the variant, its model loaded, and what it says of itself."""
+    if spec.embeds:
+        embedder = create_embedder(spec)
+        embedder.load()
+        ready = Ready(capabilities=[Capability.EMBEDDINGS], max_running=spec.max_running)
+        return EmbeddingHost(embedder, channel), ready
+    engine = create_engine(spec)
+    engine.load()
+    return Host(engine, channel), Ready(capabilities=sorted(engine.capabilities), max_running=engine.max_running)
 
 
 if __name__ == "__main__":

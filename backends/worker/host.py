@@ -22,6 +22,7 @@ from backends.worker.messages import (
     Accepted,
     Cancel,
     Channel,
+    Embed,
     Failed,
     Piece,
     Pieces,
@@ -81,6 +82,7 @@ class Host:
         try:
             while True:
                 command = self._channel.receive()
+                assert not isinstance(command, Embed), "texts to embed are not sent to what generates"
                 jobs = self._prepare(command) if isinstance(command, Submit) else [command]
                 with self._arrived:
                     self._inbox.extend(jobs)

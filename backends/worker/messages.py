@@ -23,6 +23,8 @@ __all__ = (
     "Cancel",
     "Channel",
     "Command",
+    "Embed",
+    "Embedded",
     "Failed",
     "Piece",
     "Pieces",
@@ -73,8 +75,15 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, tag="submit"):
     sampling: Sampling
 
 
+class Embed(msgspec.Struct, frozen=True, kw_only=True, tag="embed"):
+    """Turn each text into a vector."""
+
+    id: int
+    texts: list[str]
+
+
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
-    """Stop generating these; each is confirmed by a piece that finishes as `cancelled`."""
+    """Stop generating these; each is confirmed by a piece that finishes as `cancelled`. An `Embed` is dropped."""
 
     ids: list[int]
 
@@ -96,7 +105,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag="accepted"):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """A `Submit` will not run."""
+    """A `Submit` or an `Embed` will not run."""
 
     id: int
     """Its first id."""
@@ -133,14 +142,26 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True, tag="pieces"):
     kv_usage: float = 0.0
 
 
+class Embedded(msgspec.Struct, frozen=True, kw_only=True, tag="embedded"):
+    """The vectors of an `Embed`."""
+
+    id: int
+    vectors: bytes
+    """One after the other in the order of the texts, 32-bit floats in the machine's byte order."""
+    width: int
+    """Numbers in a vector."""
+    prompt_tokens: int
+    """Of all texts together."""
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """The engine is broken; its process ends after this."""
 
     message: str
 
 
-Command = Submit | Cancel
-Reply = Ready | Accepted | Refused | Pieces | Failed
+Command = Submit | Embed | Cancel
+Reply = Ready | Accepted | Refused | Pieces | Embedded | Failed
 
 
 def encode_frame(message: msgspec.Struct) -> bytes:

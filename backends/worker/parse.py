@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from backends.protocol import ChatRequest, CompletionRequest, ResponseFormat, SamplingFields
+from backends.protocol import ChatRequest, CompletionRequest, EmbeddingRequest, ResponseFormat, SamplingFields
 from backends.types import Decoding
 from backends.worker.errors import RequestError
 from backends.worker.messages import Sampling, Turn
@@ -16,7 +16,7 @@ from backends.worker.schema import ANY_OBJECT, checked_schema
 
 __all__ = ("Plan", "decode", "plan_chat", "plan_completion")
 
-_T = TypeVar("_T", ChatRequest, CompletionRequest)
+_T = TypeVar("_T", ChatRequest, CompletionRequest, EmbeddingRequest)
 _chat_decoder = msgspec.json.Decoder(ChatRequest)
 _completion_decoder = msgspec.json.Decoder(CompletionRequest)
 _PATH = re.compile(r"`\$\.?(.*?)`")

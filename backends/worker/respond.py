@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 
 from litestar.types import Receive, Scope, Send
@@ -14,7 +14,7 @@ from backends.worker.parse import Plan
 from backends.worker.service import Service, events, whole
 from backends.worker.wire import Writer, error_reply
 
-__all__ = ("Answer", "send_error")
+__all__ = ("Answer", "send_error", "send_json", "while_connected")
 
 log = logging.getLogger(__name__)
 
@@ -32,23 +32,14 @@ class Answer:
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or be cancelled by a disconnect."""
-        work = asyncio.create_task(self._answer(send))
-        gone = asyncio.create_task(_disconnected(receive))
-        try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            work.cancel()
-            await asyncio.wait({work, gone})
-        if not work.cancelled():
-            work.result()
+        await while_connected(receive, self._answer(send))
 
     async def _answer(self, send: Send) -> None:
         try:
             async with self._service.answers(self._plan) as answers:
                 writer = self._make_writer(self._plan)
                 if not self._plan.stream:
-                    await _send(send, HTTPStatus.OK, _JSON, await whole(answers, writer))
+                    await send_json(send, HTTPStatus.OK, await whole(answers, writer))
                     return
                 await _start(send, HTTPStatus.OK, _EVENT_STREAM)
                 async for event in events(answers, writer):
@@ -58,13 +49,28 @@ class Answer:
             await send_error(send, error)
 
 
+async def while_connected(receive: Receive, answering: Coroutine[None, None, None]) -> None:
+    """Run this until its end, or cancel it when the client has gone."""
+    work = asyncio.create_task(answering)
+    gone = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        work.cancel()
+        await asyncio.wait({work, gone})
+    if not work.cancelled():
+        work.result()
+
+
 async def send_error(send: Send, error: RequestError) -> None:
     """Answer with an error object."""
-    await _send(send, error.status, _JSON, error_reply(error))
+    await send_json(send, error.status, error_reply(error))
 
 
-async def _send(send: Send, status: int, content_type: bytes, body: bytes) -> None:
-    await _start(send, status, content_type)
+async def send_json(send: Send, status: int, body: bytes) -> None:
+    """Answer with a body that is there as a whole."""
+    await _start(send, status, _JSON)
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from backends.errors import EngineError
 from backends.sse import DONE, encode_event
@@ -16,6 +16,7 @@ from backends.worker.answers import Answers
 from backends.worker.engine_link import EngineLink
 from backends.worker.errors import RequestError
 from backends.worker.load_meter import LoadMeter
+from backends.worker.messages import Embedded
 from backends.worker.parse import Plan
 from backends.worker.spec import WorkerSpec
 from backends.worker.wire import ChatWriter, CompletionWriter, Head, Writer, error_reply, server_error
@@ -98,24 +99,32 @@ class Service:
         Raises:
             RequestError: Not now, or not this request.
         """
-        if self.state is not WorkerState.WARM:
-            raise RequestError(
-                f"{self.spec.name} is {self.state}", status=503, error_type="overloaded", code=str(self.state)
-            )
-        self._open += 1
-        self._quiet.clear()
-        answers = Answers(self._link, plan)
-        try:
+        if self.spec.embeds:
+            raise _not_found(f"{self.spec.name} generates nothing: it answers /v1/embeddings")
+        with self._taken_up():
+            answers = Answers(self._link, plan)
             try:
-                await answers.accepted()
+                try:
+                    await answers.accepted()
+                except EngineError as error:
+                    raise server_error(str(error)) from error
+                yield answers
+            finally:
+                answers.close()
+
+    async def embed(self, texts: list[str]) -> Embedded:
+        """The vectors of texts; nothing more is computed for them once this is cancelled.
+
+        Raises:
+            RequestError: Not now, or not these texts.
+        """
+        if not self.spec.embeds:
+            raise _not_found(f"{self.spec.name} cannot embed")
+        with self._taken_up():
+            try:
+                return await self._link.embed(texts)
             except EngineError as error:
                 raise server_error(str(error)) from error
-            yield answers
-        finally:
-            answers.close()
-            self._open -= 1
-            if not self._open:
-                self._quiet.set()
 
     def chat_writer(self, plan: Plan) -> Writer:
         """For one chat request."""
@@ -125,8 +134,28 @@ class Service:
         """For one completion request."""
         return CompletionWriter(self._head("cmpl"), include_usage=plan.include_usage)
 
+    @contextlib.contextmanager
+    def _taken_up(self) -> Iterator[None]:
+        """Count the block as an open request, for `drain` to wait for."""
+        if self.state is not WorkerState.WARM:
+            raise RequestError(
+                f"{self.spec.name} is {self.state}", status=503, error_type="overloaded", code=str(self.state)
+            )
+        self._open += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._quiet.set()
+
     def _head(self, prefix: str) -> Head:
         return Head(id=f"{prefix}-{uuid.uuid4().hex}", created=int(time.time()), model=self.spec.name)
+
+
+def _not_found(message: str) -> RequestError:
+    return RequestError(message, status=404, param="model", code="model_not_found")
 
 
 async def whole(answers: Answers, writer: Writer) -> bytes:

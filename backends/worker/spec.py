@@ -32,3 +32,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...] | None = None
     threads: int | None = None
     """Threads for the engine; all cores when absent."""
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it turns texts into vectors; it generates nothing then."""
+        return Capability.EMBEDDINGS in (self.capabilities or ())

@@ -1,0 +1,77 @@
+"""`built:minilm`: all-MiniLM-L6-v2 as one OpenVINO graph from tokens to unit vectors, with its tokenizer.
+
+Pooling and normalisation are what the model's card states: the mean over the tokens of a text, scaled to length 1.
+https://arxiv.org/abs/1908.10084
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import warnings
+from pathlib import Path
+
+import msgspec
+
+from backends.builder.recipe import RecipeContext
+from backends.errors import BuildError, MissingExtraError
+from backends.models import bundled
+from backends.models.manifest import Lineage
+from backends.models.sources import fetch
+
+try:
+    import openvino as ov
+    import torch
+    from transformers import BertModel
+except ImportError as error:
+    raise MissingExtraError(package=error.name or "transformers", extra="local") from error
+
+__all__ = ("SentenceEmbedder", "run")
+
+
+class SentenceEmbedder(torch.nn.Module):
+    """A text encoder whose output is one unit vector per text."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        super().__init__()
+        with contextlib.redirect_stderr(io.StringIO()):  # transformers draws bars there and takes no other sink
+            self.encoder = BertModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Vectors (texts, width) of token ids (texts, length), where the mask is 1 for what is no padding."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        return torch.nn.functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=1)
+
+
+def run(context: RecipeContext) -> None:
+    """Convert once, so that the worker needs neither torch nor the checkpoint."""
+    store = context.store
+    checkpoint = fetch(bundled.EMBEDDER_SOURCE, into=store.downloads, sink=context.sink, variant=context.variant.name)
+    _check_pooling(checkpoint)
+    directory = context.staging()
+    context.report("convert", message="tracing the encoder")
+    model = _converted(SentenceEmbedder(checkpoint))
+    context.report("write", done=0.8, message="writing OpenVINO IR")
+    ov.save_model(model, directory / "openvino_model.xml", compress_to_fp16=False)
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copyfile(checkpoint / name, directory / name)
+    context.publish(directory, lineage=Lineage(recipe="minilm", parents=(bundled.EMBEDDER_SOURCE,)))
+
+
+def _converted(embedder: SentenceEmbedder) -> ov.Model:
+    """The graph, for any number of texts of any length."""
+    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracer warns of branches on shapes; the attention mask is always given, so none of them turns.
+        warnings.simplefilter("ignore")
+        return ov.convert_model(embedder, example_input=example)
+
+
+def _check_pooling(checkpoint: Path) -> None:
+    """The checkpoint says itself how it is to be pooled; another way would give vectors that mean little."""
+    stated = msgspec.json.decode((checkpoint / "1_Pooling" / "config.json").read_bytes(), type=dict[str, bool | int])
+    modes = [name for name, value in stated.items() if name.startswith("pooling_mode") and value]
+    if modes != ["pooling_mode_mean_tokens"]:
+        raise BuildError(f"{checkpoint} is to be pooled by {', '.join(modes)}, expected the mean of the tokens")
