@@ -38,7 +38,9 @@ from gateway.routing.cascading import Judge
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
+from gateway.routing.health import Health
 from gateway.routing.policy import policy_from
+from gateway.routing.retry import Retries
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.shared.redis import open_redis
@@ -70,7 +72,10 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     loop.tried.update(await log.choices())
     engine = open_engine(url)
     stack.push_async_callback(asyncio.to_thread, engine.dispose)
-    catalogue = Catalogue(settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models))
+    health = Health(settings.calls, clock=clock)
+    catalogue = Catalogue(
+        settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models), health=health
+    )
     stack.push_async_callback(catalogue.aclose)
     await _started(stack, PolicyWatcher(policies, PolicyStore(engine)))
     redis = await stack.enter_async_context(open_redis(settings.cache, clock=clock))
@@ -90,13 +95,14 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     )
     judge = Judge(Checker())
     stack.push_async_callback(judge.aclose)
-    caller = Caller(catalogue=catalogue, ledger=ledger, settings=settings.server)
+    caller = Caller(catalogue=catalogue, ledger=ledger, settings=settings.server, calls=settings.calls)
+    retries = Retries(settings.calls, health=health, rng=np.random.default_rng())
     answering = Answering(
         limiter=Limiter(redis, clock=clock),
         caches=Caches(settings.cache, redis, catalogue=catalogue, clock=clock),
         admission=Admission(settings.admission, catalogue=catalogue, clock=clock),
         decider=decider,
-        dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge),
+        dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
     )
     signals = _signals(settings, catalogue, log)
     stack.push_async_callback(signals.aclose)

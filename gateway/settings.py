@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from backends.types import Variant
 from gateway.admission.settings import AdmissionSettings
+from gateway.routing.settings import CallSettings
 from gateway.shared.settings import CacheSettings
 from gateway.tenants.types import Tenant
 from policies.documents.yaml_text import decode_yaml
@@ -128,6 +129,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Making the variants that are missing."""
     training: TrainingSettings = TrainingSettings()
     """Learning from the log."""
+    calls: CallSettings = CallSettings()
+    """How variants are called, and what is done about one that fails."""
     cache: CacheSettings = CacheSettings()
     """Answers given again, and what replicas share."""
     admission: AdmissionSettings = AdmissionSettings()

@@ -30,7 +30,8 @@ def structural_exclusion(request: RoutingRequest, candidate: Candidate) -> Exclu
             reason=ExclusionReason.FAILED_BEFORE, detail="an earlier attempt of this request failed on it"
         )
     if candidate.state is CandidateState.UNAVAILABLE:
-        return Exclusion(reason=ExclusionReason.UNAVAILABLE, detail="not built, failed, or stopping")
+        why = candidate.unavailable_because or "not built, failed, or stopping"
+        return Exclusion(reason=ExclusionReason.UNAVAILABLE, detail=why)
     return None
 
 

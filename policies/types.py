@@ -191,6 +191,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 0
     running: int = 0
     max_running: int = 1
+    unavailable_because: str | None = None
+    """Why it is unavailable, where that is known; for a person."""
     starts_in_s: float | None = None
     """Seconds until a loading variant can answer, where known."""
     prompt_per_token_usd: NonNegative = 0.0

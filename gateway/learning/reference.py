@@ -7,18 +7,18 @@ from contextlib import aclosing
 
 import msgspec
 
-from backends.client import Timeouts
 from backends.types import Engine, VariantKind
 from gateway.learning.transcript import Transcript
 from gateway.routing.call import encode_body, streamed
 from gateway.routing.candidates import profile
 from gateway.routing.catalogue import Catalogue, VariantView
 from gateway.routing.exchange import Exchange
+from gateway.routing.patience import Patience
 from policies.types import Decision, ExclusionReason
 
 __all__ = ("Answer", "ask", "choose", "may_see")
 
-TIMEOUTS = Timeouts(total_s=120.0)
+PATIENCE = Patience(first_s=120.0, idle_s=60.0, total_s=120.0)
 
 _BARS = frozenset(
     {
@@ -77,7 +77,7 @@ async def ask(catalogue: Catalogue, reference: str, exchange: Exchange, answer: 
     with catalogue.borrow(reference) as client:
         body = encode_body(exchange.request, client, variant, stream=True)
         try:
-            async with aclosing(streamed(exchange, client, body, timeouts=TIMEOUTS)) as events:
+            async with aclosing(streamed(exchange, exchange.call, client, body, patience=PATIENCE)) as events:
                 async for event in events:
                     heard.add(event)
         finally:

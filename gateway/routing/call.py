@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from backends.client import Timeouts, VariantClient
+from backends.client import VariantClient
 from backends.errors import ProtocolError
 from backends.protocol import Usage
 from backends.types import Decoding, Engine, Variant
+from gateway.routing.attempts import Call
 from gateway.routing.exchange import Exchange
+from gateway.routing.patience import Patience
 from gateway.routing.request import Route, ValidRequest
 
 __all__ = ("Event", "LogProbs", "encode_body", "streamed", "whole")
@@ -57,24 +59,25 @@ def _settle_decoding(payload: dict[str, Any], decoding: Decoding) -> None:
 
 
 async def whole(
-    exchange: Exchange, client: VariantClient, body: bytes, *, timeouts: Timeouts
+    exchange: Exchange, call: Call, client: VariantClient, body: bytes, *, patience: Patience
 ) -> AsyncGenerator[Event, None]:
     """The one answer of a call that does not stream.
 
     Raises:
         BackendError: The call failed, or the answer is not complete.
     """
-    with exchange.stage("upstream"):
-        reply = _decode(await client.request(exchange.request.route.path, body, timeouts=timeouts))
+    with exchange.stage("hedge" if call.role == "hedge" else "upstream"):
+        async with patience.first():
+            reply = _decode(await client.request(exchange.request.route.path, body, timeouts=patience.timeouts))
     choices = reply["choices"]
     if not choices or any(choice.get("finish_reason") is None for choice in choices):
         raise ProtocolError("the answer has no finished choices")
-    _note(exchange, reply)
+    _note(exchange, call, reply)
     yield reply
 
 
 async def streamed(
-    exchange: Exchange, client: VariantClient, body: bytes, *, timeouts: Timeouts
+    exchange: Exchange, call: Call, client: VariantClient, body: bytes, *, patience: Patience
 ) -> AsyncGenerator[Event, None]:
     """Events of a stream; those before the first with content are held back until it has come.
 
@@ -82,15 +85,16 @@ async def streamed(
         BackendError: The call failed, or was cut before the answer was complete.
     """
     held: list[Event] = []
-    async with aclosing(_events(exchange, client, body, timeouts=timeouts)) as events:
-        with exchange.stage("first_token"):
-            async for event in events:
-                held.append(event)
-                if _has_content(event):
-                    exchange.first_token()
-                    break
-            else:
-                raise ProtocolError("the stream ended without any content")
+    async with aclosing(_events(exchange, call, client, body, patience=patience)) as events:
+        with exchange.stage("hedge" if call.role == "hedge" else "first_token"):
+            async with patience.first():
+                async for event in events:
+                    held.append(event)
+                    if _has_content(event):
+                        exchange.first_token()
+                        break
+                else:
+                    raise ProtocolError("the stream ended without any content")
         with exchange.stage("generate"):
             for event in held:
                 yield event
@@ -99,14 +103,14 @@ async def streamed(
 
 
 async def _events(
-    exchange: Exchange, client: VariantClient, body: bytes, *, timeouts: Timeouts
+    exchange: Exchange, call: Call, client: VariantClient, body: bytes, *, patience: Patience
 ) -> AsyncGenerator[Event, None]:
     request = exchange.request
-    stream = await client.stream(request.route.path, body, choices=request.choices, timeouts=timeouts)
+    stream = await client.stream(request.route.path, body, choices=request.choices, timeouts=patience.timeouts)
     async with stream:
         async for data in stream:
             event = _decode(data)
-            _note(exchange, event)
+            _note(exchange, call, event)
             yield event
 
 
@@ -120,21 +124,21 @@ def _decode(data: bytes) -> Event:
     return event
 
 
-def _note(exchange: Exchange, event: Event) -> None:
+def _note(exchange: Exchange, call: Call, event: Event) -> None:
     """Keep what comes by: confidence, finish reason, usage; until the usage, each event with text is one token."""
-    exchange.confidence.add(event)
+    call.confidence.add(event)
     for choice in event["choices"]:
         if reason := choice.get("finish_reason"):
-            exchange.finish_reason = reason
+            call.finish_reason = reason
     if usage := event.get("usage"):
         try:
-            exchange.usage = msgspec.convert(usage, type=Usage)
+            call.usage = msgspec.convert(usage, type=Usage)
         except msgspec.ValidationError as error:
             raise ProtocolError(f"the usage cannot be read: {error}") from None
     elif any(_has_text(choice) for choice in event["choices"]):
         # An answer that is cut is paid for too, and only a whole one ends with its usage.
-        prompt, completion = exchange.request.prompt_tokens, exchange.usage.completion_tokens + 1
-        exchange.usage = Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+        prompt, completion = exchange.request.prompt_tokens, call.usage.completion_tokens + 1
+        call.usage = Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
 
 
 def _has_content(event: Event) -> bool:

@@ -2,68 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
-from backends.client import Timeouts, VariantClient
-from backends.errors import BackendError, BadRequestError
+from backends.client import VariantClient
+from backends.errors import BackendError, BadRequestError, UpstreamTimeoutError
 from backends.protocol import Usage
 from backends.types import Capability, Variant
-from gateway.learning.confidence import Confidence
 from gateway.ledger.bound import most_usd
 from gateway.ledger.ledger import Hold, Ledger
+from gateway.routing.attempts import Attempt, Call
 from gateway.routing.call import Event, LogProbs, encode_body, streamed, whole
 from gateway.routing.candidates import capabilities
 from gateway.routing.catalogue import Catalogue
-from gateway.routing.exchange import Attempt, Exchange
+from gateway.routing.exchange import Exchange
+from gateway.routing.patience import Patience, patience_with
+from gateway.routing.settings import CallSettings
 from gateway.settings import ServerSettings
 
 __all__ = ("Caller",)
 
-INTERRUPTED = "interrupted"
-"""Error type of an attempt during which the caller left, or we were told to stop."""
+Others = Callable[[], bool]
+"""Whether somebody else may answer, should this variant keep silent."""
 
 
 class Caller:
     """Makes the attempts of exchanges."""
 
-    def __init__(self, *, catalogue: Catalogue, ledger: Ledger, settings: ServerSettings) -> None:
+    def __init__(
+        self, *, catalogue: Catalogue, ledger: Ledger, settings: ServerSettings, calls: CallSettings
+    ) -> None:
         self._catalogue = catalogue
         self._ledger = ledger
         self._settings = settings
+        self._calls = calls
 
     def remaining_s(self, exchange: Exchange) -> float:
-        """What is left of the request's time."""
+        """What is left of the request's time, for all attempts together."""
         return max(0.0, self._settings.request_timeout_s - exchange.elapsed_s)
 
-    async def attempt(self, exchange: Exchange, variant: str, *, stream: bool) -> AsyncGenerator[Event, None]:
+    async def attempt(self, exchange: Exchange, call: Call, *, others: Others) -> AsyncGenerator[Event, None]:
         """The one answer of a variant, or the events of its stream from the first with content on.
 
         Raises:
+            QuotaError: The tenant has not the money for it; then it was no attempt.
             BackendError: It failed; the attempt is on record.
         """
-        with _recorded(exchange, variant):
+        assert call.variant is not None
+        variant = self._catalogue.view(call.variant).variant
+        most = most_usd(variant, exchange.request, busy_s=self.remaining_s(exchange))
+        hold = await self._ledger.hold(exchange.tenant, most)
+        with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
             with exchange.stage("load"):
                 start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
-                await self._catalogue.start(variant, timeout_s=start_s)
-            stated = self._catalogue.view(variant).variant
-            most = most_usd(stated, exchange.request, busy_s=self.remaining_s(exchange))
-            hold = await self._ledger.hold(exchange.tenant, most)
-            with self._catalogue.lease(variant) as client, _paid(exchange, stated, hold):
-                async with aclosing(self._answer(exchange, stated, client, stream=stream)) as events:
+                await self._catalogue.start(variant.name, timeout_s=start_s)
+            with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant):
+                async with aclosing(self._answer(exchange, call, variant, client, others=others)) as events:
                     async for event in events:
-                        event["id"], event["model"] = exchange.request_id, variant
+                        watch.answered()
+                        event["id"], event["model"] = exchange.request_id, variant.name
                         if exchange.request.service_tier is not None:
                             event["service_tier"] = exchange.request.service_tier
                         yield event
 
     async def _answer(
-        self, exchange: Exchange, variant: Variant, client: VariantClient, *, stream: bool
+        self, exchange: Exchange, call: Call, variant: Variant, client: VariantClient, *, others: Others
     ) -> AsyncGenerator[Event, None]:
         """The answer without log-probabilities that only we asked for; who refuses to tell them is asked without."""
         logprobs = _logprobs(exchange, variant)
+        stream = exchange.request.stream
+
+        def asked(logprobs: LogProbs) -> AsyncGenerator[Event, None]:
+            body = encode_body(exchange.request, client, variant, stream=stream, logprobs=logprobs)
+            patience = self._patience(exchange, call, others)
+            return (streamed if stream else whole)(exchange, call, client, body, patience=patience)
+
         try:
-            async with aclosing(self._call(exchange, variant, client, stream=stream, logprobs=logprobs)) as events:
+            async with aclosing(asked(logprobs)) as events:
                 async for event in events:
                     if logprobs == "added":
                         for choice in event["choices"]:
@@ -71,18 +87,23 @@ class Caller:
                     yield event
             return
         except BadRequestError:
-            if logprobs == "as_asked" or exchange.usage.completion_tokens:
+            if logprobs == "as_asked" or call.usage.completion_tokens:
                 raise
-        async with aclosing(self._call(exchange, variant, client, stream=stream, logprobs="as_asked")) as events:
+        async with aclosing(asked("as_asked")) as events:
             async for event in events:
                 yield event
 
-    def _call(
-        self, exchange: Exchange, variant: Variant, client: VariantClient, *, stream: bool, logprobs: LogProbs
-    ) -> AsyncGenerator[Event, None]:
-        body = encode_body(exchange.request, client, variant, stream=stream, logprobs=logprobs)
-        timeouts = Timeouts(total_s=self.remaining_s(exchange), idle_s=self._settings.idle_timeout_s)
-        return (streamed if stream else whole)(exchange, client, body, timeouts=timeouts)
+    def _patience(self, exchange: Exchange, call: Call, others: Others) -> Patience:
+        return patience_with(
+            call.estimate,
+            exchange.limits,
+            stream=exchange.request.stream,
+            elapsed_s=exchange.elapsed_s,
+            remaining_s=self.remaining_s(exchange),
+            idle_timeout_s=self._settings.idle_timeout_s,
+            settings=self._calls,
+            others=others,
+        )
 
 
 def _logprobs(exchange: Exchange, variant: Variant) -> LogProbs:
@@ -98,43 +119,57 @@ def _logprobs(exchange: Exchange, variant: Variant) -> LogProbs:
 
 
 @contextmanager
-def _recorded(exchange: Exchange, variant: str) -> Iterator[None]:
-    """Put the block on record as an attempt at this variant."""
-    exchange.variant, exchange.tries = variant, exchange.tries + 1
-    exchange.usage, exchange.confidence, exchange.finish_reason = Usage(), Confidence(), None
-    began_s, cost_usd = exchange.clock.monotonic_s(), exchange.cost_usd
-    error_type: str | None = INTERRUPTED
+def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
+    """Put the block on record as an attempt, and settle what it cost; a hedge is only shown once it has won."""
+    assert call.variant is not None
+    if call.role != "hedge":
+        exchange.call = call
+    exchange.tries += 1
+    exchange.calling[call.variant] += 1
+    began_s = exchange.clock.monotonic_s()
+    error_type: str | None = call.broken_off
     try:
         yield
         error_type = None
     except BackendError as error:
         error_type = error.error_type
         raise
+    except BaseException:
+        error_type = call.broken_off
+        raise
     finally:
-        decision = exchange.decision
+        hold.settle(call.cost_usd)
+        exchange.calling[call.variant] -= 1
+        exchange.cost_usd += call.cost_usd
+        exchange.total_tokens += call.usage.prompt_tokens + call.usage.completion_tokens
         exchange.attempts.append(
             Attempt(
-                variant=variant,
-                propensity=decision.propensities[decision.choice] if decision and decision.choice else 0.0,
+                variant=call.variant,
+                role=call.role,
+                propensity=call.propensity,
                 latency_s=exchange.clock.monotonic_s() - began_s,
-                cost_usd=exchange.cost_usd - cost_usd,
-                confidence=exchange.confidence.value,
+                cost_usd=call.cost_usd,
+                confidence=call.confidence.value,
                 error_type=error_type,
             )
         )
 
 
 @contextmanager
-def _paid(exchange: Exchange, variant: Variant, hold: Hold) -> Iterator[None]:
-    """Add what the block cost, and settle it; one that failed was paid for too."""
+def _paid(exchange: Exchange, call: Call, variant: Variant) -> Iterator[None]:
+    """Find what the block cost; one that failed, or that we broke off, was paid for too."""
     began_s = exchange.clock.monotonic_s()
     try:
         yield
+    except (asyncio.CancelledError, GeneratorExit, UpstreamTimeoutError):
+        if not call.usage.prompt_tokens:
+            # It was at work on the prompt, and did not come to tell its length.
+            tokens = exchange.request.prompt_tokens
+            call.usage = Usage(prompt_tokens=tokens, total_tokens=tokens)
+        raise
     finally:
-        cost_usd = variant.price.cost_usd(
-            prompt_tokens=exchange.usage.prompt_tokens,
-            completion_tokens=exchange.usage.completion_tokens,
+        call.cost_usd = variant.price.cost_usd(
+            prompt_tokens=call.usage.prompt_tokens,
+            completion_tokens=call.usage.completion_tokens,
             busy_s=exchange.clock.monotonic_s() - began_s,
         )
-        exchange.cost_usd += cost_usd
-        hold.settle(cost_usd)

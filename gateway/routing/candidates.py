@@ -73,9 +73,11 @@ def _candidate(view: VariantView) -> Candidate:
     # The report may be older than requests this process has sent since: never believe less than our own count.
     ours = max(0, view.in_flight - reported - queued)
     running = min(reported + ours, variant.max_running)
+    shut = None if view.shut_s is None else _shut(view.shut_s)
     return Candidate(
         name=variant.name,
-        state=_STATES.get(view.status.state, CandidateState.UNAVAILABLE),
+        state=CandidateState.UNAVAILABLE if shut else _STATES.get(view.status.state, CandidateState.UNAVAILABLE),
+        unavailable_because=shut,
         profile=profile(variant, view.card),
         context_tokens=variant.context_tokens,
         capabilities=capabilities(variant),
@@ -85,6 +87,10 @@ def _candidate(view: VariantView) -> Candidate:
         starts_in_s=view.status.starts_in_s,
         **_price(variant.price),
     )
+
+
+def _shut(wait_s: float) -> str:
+    return f"circuit open for {wait_s:.1f} s more" if wait_s else "circuit open, another request probes it"
 
 
 def capabilities(variant: Variant) -> frozenset[str]:

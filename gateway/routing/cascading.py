@@ -45,13 +45,12 @@ class Held:
     def __init__(self, exchange: Exchange, events: Sequence[Event]) -> None:
         self._exchange = exchange
         self._events = events
-        self._variant, self._usage = exchange.variant, exchange.usage
-        self._confidence, self._finish_reason = exchange.confidence, exchange.finish_reason
+        self._call = exchange.call
 
     @property
     def confidence(self) -> float | None:
         """How sure the variant was of it, in [0, 1]; None where the engine reported none."""
-        return self._confidence.value
+        return self._call.confidence.value
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -64,8 +63,7 @@ class Held:
     def release(self) -> Iterator[Event]:
         """Its events, as the answer that the caller is given."""
         exchange = self._exchange
-        exchange.variant, exchange.usage = self._variant, self._usage
-        exchange.confidence, exchange.finish_reason = self._confidence, self._finish_reason
+        exchange.call = self._call
         if exchange.request.stream:
             exchange.first_token()
         yield from self._events

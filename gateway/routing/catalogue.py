@@ -18,6 +18,7 @@ from backends.models.manifest import Card
 from backends.models.store import Store
 from backends.supervisor.control import ControlClient
 from backends.types import Engine, Variant, VariantStatus, WorkerState
+from gateway.routing.health import Health
 
 __all__ = ("Catalogue", "VariantView")
 
@@ -40,12 +41,18 @@ class VariantView(msgspec.Struct, frozen=True, kw_only=True):
     """Requests this process has at it."""
     guests: int = 0
     """Work this process has at it that gives way to requests; the load reported counts it."""
+    shut_s: float | None = None
+    """Seconds for which its circuit stays open, 0 while it is being probed; None where it may be called."""
 
 
 class Catalogue:
     """All variants of the configuration, refreshed from the supervisor while `watch` runs."""
 
-    def __init__(self, variants: Sequence[Variant], *, control: ControlClient, store: Store) -> None:
+    def __init__(
+        self, variants: Sequence[Variant], *, control: ControlClient, store: Store, health: Health | None = None
+    ) -> None:
+        self.health = health or Health()
+        """How the variants answer; calls feed it."""
         self._variants = {variant.name: variant for variant in variants}
         self._control = control
         self._store = store
@@ -75,6 +82,7 @@ class Catalogue:
             card=self._cards.get(name),
             in_flight=self._in_flight[name],
             guests=sum(place == name for place in self._guests.values()),
+            shut_s=self.health.shut_s(name),
         )
 
     def views(self) -> list[VariantView]:

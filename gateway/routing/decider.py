@@ -27,7 +27,7 @@ from policies.features.types import Prompt
 from policies.policy import Policy
 from policies.prices import Prices
 from policies.rules import apply
-from policies.types import Decision, Limits, Objective, RoutingRequest, Weights
+from policies.types import CandidateState, Decision, Limits, Objective, RoutingRequest, Weights
 
 __all__ = ("Decider", "Estimators")
 
@@ -113,15 +113,37 @@ class Decider:
         with exchange.stage("decide"):
             decision = self._decide(exchange)
         if decision.choice is None:
-            raise refusal(decision, request)
+            raise refusal(decision, request, retry_after_s=self._retry_after_s(decision))
         return decision.choice
 
+    def alternative(self, exchange: Exchange) -> Decision | None:
+        """Who would be asked now beside those that are being asked: a warm variant, or None; nothing is logged."""
+        if exchange.policy is None:
+            return None
+        decision, _ = self._weigh(exchange, exchange.policy)
+        warm = {v.variant for v in decision.verdicts if v.state is CandidateState.WARM}
+        return decision if decision.choice in warm else None
+
     def _decide(self, exchange: Exchange) -> Decision:
-        """One more decision of this request; the first is logged, and foreseen in the tenant's budget."""
+        """One more decision of this request; the first is logged, and foreseen in the tenant's budget.
+
+        Of later ones only those that found somebody replace it.
+        """
         policy = exchange.policy = exchange.policy or self._policies.current
+        earlier, (decision, routing) = exchange.decision, self._weigh(exchange, policy)
+        if earlier is None or decision.choice is not None:
+            exchange.decision, exchange.limits = decision, routing.objective.limits
+        if earlier is None:
+            pinned = exchange.request.model in self._catalogue.names
+            self._budgets.foresee(routing.tenant, decision)
+            self._log.record(decision_row(exchange, decision, routing, pinned=pinned))
+        return decision
+
+    def _weigh(self, exchange: Exchange, policy: Policy) -> tuple[Decision, RoutingRequest]:
+        """What would be decided now, and on what."""
         routing, ruling = apply(self._routing(exchange, policy), policy)
-        earlier, exchange.limits = exchange.decision, routing.objective.limits
-        decision = exchange.decision = decide(
+        earlier = exchange.decision
+        decision = decide(
             routing,
             freeze(self._catalogue.views()),
             policy,
@@ -131,11 +153,12 @@ class Decider:
             prices=earlier.prices if earlier else self._prices(exchange, policy),
             tried=self._tried,
         )
-        if earlier is None:
-            pinned = exchange.request.model in self._catalogue.names
-            self._budgets.foresee(routing.tenant, decision)
-            self._log.record(decision_row(exchange, decision, routing, pinned=pinned))
-        return decision
+        return decision, routing
+
+    def _retry_after_s(self, decision: Decision) -> float | None:
+        """When the first of the variants that are shut out now may be asked again; None where none is."""
+        shut = (self._catalogue.health.shut_s(v.variant) for v in decision.verdicts)
+        return min((wait_s for wait_s in shut if wait_s is not None), default=None)
 
     def _prices(self, exchange: Exchange, policy: Policy) -> Prices:
         """What the policy's pacing, the tenant's promises and its account make of dollars and seconds."""
@@ -154,7 +177,7 @@ class Decider:
             needs=request.needs,
             checks=len(request.all_checks),
             allowed=self.pool(exchange),
-            failed=frozenset(attempt.variant for attempt in exchange.attempts),
+            failed=frozenset(attempt.variant for attempt in exchange.attempts) | frozenset(+exchange.calling),
             tenant=request.tenant,
             tags=request.tags,
             hint=request.hint,

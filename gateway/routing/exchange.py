@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending, OutcomeRow
 from gateway.learning.confidence import Confidence
 from gateway.learning.transcript import Transcript
+from gateway.routing.attempts import Attempt, Call
 from gateway.routing.request import ValidRequest
 from gateway.tenants.types import ANYONE, Tenant
 from policies.features.types import Features
@@ -40,22 +42,6 @@ logger = logging.getLogger(__name__)
 def new_id(prefix: str, *, wall_s: float) -> str:
     """A unique id that sorts by time: prefix, milliseconds since the epoch, 80 random bits."""
     return f"{prefix}_{round(wall_s * 1000):012x}{os.urandom(10).hex()}"
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at one variant."""
-
-    variant: str
-    propensity: float
-    """Probability with which it, or the cascade that led to it, had been chosen."""
-    latency_s: float
-    cost_usd: float = 0.0
-    confidence: float | None = None
-    """exp of the mean token log-probability, in [0, 1]; None where the engine reported none."""
-    held: Literal["good_enough", "low_confidence", "check_failed"] | None = None
-    """What the answer was judged to be; None where it was passed on as it came, not held back to be judged."""
-    error_type: str | None = None
-    """None for the attempt that answered, `interrupted` for one during which the request was cut."""
 
 
 class Exchange:
@@ -86,20 +72,20 @@ class Exchange:
         self.decision: Decision | None = None
         self.policy: Policy | None = None
         """The policy of the first decision, which all later ones of this request keep to."""
-        self.variant: str | None = None
-        """The variant being tried, or that answered."""
+        self.call = Call()
+        """The attempt that is under way, or that answered; of two that race, the first until the other has won."""
+        self.calling: Counter[str] = Counter()
+        """Attempts under way, by variant."""
         self.tries = 0
         """Attempts begun."""
         self.attempts: list[Attempt] = []
         """Attempts that have ended."""
+        self.total_tokens = 0
+        """Prompt and generated tokens of all attempts that have ended, as the variants counted them."""
         self.stages: dict[str, float] = {}
         """Seconds by stage, in the order they began."""
-        self.usage = Usage()
-        self.confidence = Confidence()
-        """Of the attempt that is under way, or that answered."""
         self.transcript: Transcript | None = None
         """What the caller is sent, where the answer is going to be judged."""
-        self.finish_reason: str | None = None
         self.ttft_s: float | None = None
         self.cost_usd = 0.0
         self.cache: CacheOutcome = "bypass"
@@ -110,6 +96,38 @@ class Exchange:
         self._finishers: list[Callable[[OutcomeRow], None]] = []
         self._log = log
         self._ended = False
+
+    @property
+    def variant(self) -> str | None:
+        """The variant being tried, or that answered."""
+        return self.call.variant
+
+    @variant.setter
+    def variant(self, name: str | None) -> None:
+        self.call.variant = name
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the answer so far."""
+        return self.call.usage
+
+    @usage.setter
+    def usage(self, usage: Usage) -> None:
+        self.call.usage = usage
+
+    @property
+    def confidence(self) -> Confidence:
+        """How sure the variant is of the answer so far."""
+        return self.call.confidence
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ended; None before it has."""
+        return self.call.finish_reason
+
+    @finish_reason.setter
+    def finish_reason(self, reason: str | None) -> None:
+        self.call.finish_reason = reason
 
     @property
     def policy_hash(self) -> str:

@@ -11,14 +11,20 @@ __all__ = ("refusal",)
 RETRY_AFTER_S = 2.0
 
 
-def refusal(decision: Decision, request: ValidRequest) -> ApiError:
-    """The error for a decision without a choice, by the reasons that excluded those the request may use."""
+def refusal(decision: Decision, request: ValidRequest, *, retry_after_s: float | None = None) -> ApiError:
+    """The error for a decision without a choice, by the reasons that excluded those the request may use.
+
+    Args:
+        decision: With a reason for every variant.
+        request: What was asked for.
+        retry_after_s: When somebody may be able to answer again, where that is known.
+    """
     reasons = {v.variant: v.excluded_because for v in decision.verdicts if v.excluded_because is not None}
     asked = {n: e for n, e in reasons.items() if e.reason is not ExclusionReason.NOT_REQUESTED}
     detail = "; ".join(f"{name}: {exclusion.detail}" for name, exclusion in asked.items())
     kinds = {exclusion.reason for exclusion in asked.values()}
     if kinds & {ExclusionReason.UNAVAILABLE, ExclusionReason.FAILED_BEFORE}:
-        return UnavailableError(f"no variant can answer now ({detail})", retry_after_s=RETRY_AFTER_S)
+        return UnavailableError(f"no variant can answer now ({detail})", retry_after_s=retry_after_s or RETRY_AFTER_S)
     if ExclusionReason.CONTEXT in kinds:
         return ContextLengthError(f"the prompt fits no variant's context ({detail})")
     if ExclusionReason.RULE in kinds:

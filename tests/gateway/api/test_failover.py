@@ -19,12 +19,14 @@ STREAM = {**HELLO, "stream": True}
 GOOD = Answer(body=completion_body("Paris"))
 GOOD_STREAM = Answer(events=chat_events("Paris"))
 RESET = Answer(refuses="reset")
+TRUSTING = {"breaker_failures": 1000}
+"""Every test here makes the same variant fail; its circuit stays closed all the same."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
     directory = tmp_path_factory.mktemp("gateway")
-    async with behind(directory, GOOD, GOOD, server={"idle_timeout_s": 0.2}) as pair:
+    async with behind(directory, GOOD, GOOD, server={"idle_timeout_s": 0.2}, calls=TRUSTING) as pair:
         yield pair
 
 
