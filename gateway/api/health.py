@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from backends.types import VariantStatus, WorkerState
 from gateway.api.access import OPEN
 from gateway.api.openapi import documents
+from gateway.routing.catalogue import VariantView
 from gateway.services import Services
 
 __all__ = ("livez", "readyz")
@@ -28,10 +29,14 @@ async def livez() -> dict[str, str]:
 async def readyz(services: NamedDependency[Services]) -> Response[dict[str, Any]]:
     """Say whether at least one variant can answer, and how each stands."""
     views = services.catalogue.views()
-    ready = not services.stopping and any(view.status.state in _ANSWERING for view in views)
+    ready = not services.stopping and any(_answers(view) for view in views)
     status = "ready" if ready else "stopping" if services.stopping else "starting"
     body = {"status": status, "variants": {v.variant.name: _stand(v.status) for v in views}}
     return Response(body, status_code=200 if ready else 503)
+
+
+def _answers(view: VariantView) -> bool:
+    return view.status.state in _ANSWERING and not view.variant.embeds_only
 
 
 def _stand(status: VariantStatus) -> dict[str, Any]:

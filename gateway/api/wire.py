@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from backends.protocol import ChatRequest, CompletionRequest
+from backends.protocol import ChatRequest, CompletionRequest, EmbeddingRequest
 from policies.checks import Checks
 from policies.types import Limits, Ratio, Weights
 
@@ -68,14 +68,8 @@ class CompletionBody(CompletionRequest, kw_only=True, frozen=True, forbid_unknow
     """How a program can tell whether the answer is right; the scores are logged, the answer is not changed."""
 
 
-class EmbeddingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class EmbeddingBody(EmbeddingRequest, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Body of `POST /v1/embeddings`."""
-
-    input: str | Annotated[list[str], Meta(min_length=1, max_length=2048)]
-    model: str = "auto"
-    encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Meta(ge=1)] | None = None
-    user: str | None = None
 
 
 class FeedbackBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -116,7 +116,7 @@ def _tasks(file: Path | None, items: int | None) -> TaskSet:
 
 
 def _variants(context: CliContext, listed: str | None) -> list[str]:
-    known = [variant.name for variant in context.settings().variants]
+    known = [variant.name for variant in context.settings().variants if not variant.embeds_only]
     names = known if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
     if unknown := sorted(set(names) - set(known)):
         raise click.UsageError(f"there is no variant {', '.join(unknown)}; there are {', '.join(known)}")

@@ -89,7 +89,10 @@ def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildP
         variant.name
         for variant in settings.variants
         if variant.engine is not Engine.OPENAI
-        and not (is_built(variant, store=store, minutes=minutes) and measured_here(store.current(variant.name)))
+        and not (
+            is_built(variant, store=store, minutes=minutes)
+            and (variant.embeds_only or measured_here(store.current(variant.name)))
+        )
     ]
     if not missing or not settings.build.background:
         return None

@@ -131,6 +131,8 @@ def _measure(chosen: Sequence[Variant], context: CliContext, sink: ProgressSink)
 
     store = Store(context.paths.models)
     for variant in chosen:
+        if variant.embeds_only:
+            continue  # A card is about answers.
         built = store.build(variant.name)
         spec = LaunchPad(store, context.paths.run / "bench").spec(variant, revision=built.manifest.revision)
         store.write_card(variant.name, asyncio.run(measure(spec, sink=sink)), revision=built.manifest.revision)

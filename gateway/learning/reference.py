@@ -45,7 +45,7 @@ def choose(views: Iterable[VariantView], *, stated: str | None) -> str | None:
     """The stated variant, else the local one known as the best; asking a remote one is not for us to decide."""
     if stated is not None:
         return stated
-    local = [view for view in views if view.variant.engine is not Engine.OPENAI]
+    local = [view for view in views if view.variant.engine is not Engine.OPENAI and not view.variant.embeds_only]
     best = max(local, key=_quality, default=None)
     return None if best is None else best.variant.name
 

@@ -21,7 +21,7 @@ def known_here(settings: Settings, paths: StatePaths) -> Known:
     """
     store = Store(paths.models)
     return Known(
-        variants={variant.name: _figures(variant, store) for variant in settings.variants},
+        variants={variant.name: _figures(variant, store) for variant in settings.variants if not variant.embeds_only},
         capabilities=frozenset(Capability),
         estimators=EstimatorStore(paths.estimators).names(),
     )

@@ -41,8 +41,8 @@ _PRIORS = {
 
 
 def freeze(views: Iterable[VariantView]) -> tuple[Candidate, ...]:
-    """The candidates of one decision, as they stand now."""
-    return tuple(_candidate(view) for view in views)
+    """The candidates of one decision, as they stand now; what only embeds is none."""
+    return tuple(_candidate(view) for view in views if not view.variant.embeds_only)
 
 
 def profile(variant: Variant, card: Card | None) -> Profile:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from backends.client import Endpoint, VariantClient
-from backends.errors import AuthenticationError, ConnectError
+from backends.errors import AuthenticationError, BackendError, ConnectError
 from backends.models.manifest import Card
 from backends.models.store import Store
 from backends.supervisor.control import ControlClient
@@ -24,6 +24,12 @@ __all__ = ("Catalogue", "VariantView")
 
 POLL_S = 0.25
 """How old the reported load may be; requests of this process are counted at once."""
+
+WARM_UP_S = 120.0
+"""Longest wait for a variant that is started in the background."""
+
+WARM_UP_REST_S = 5.0
+"""After a start in the background that failed, none is tried for so long."""
 
 CLOSE_S = 1.0
 """Requests have ended, or were cut, before the catalogue closes; one that has not must not hold up the process."""
@@ -54,6 +60,8 @@ class Catalogue:
         self.health = health or Health()
         """How the variants answer; calls feed it."""
         self._variants = {variant.name: variant for variant in variants}
+        self.generators = frozenset(variant.name for variant in variants if not variant.embeds_only)
+        """Variants that generate text; the others only embed it."""
         self._control = control
         self._store = store
         self._status = {
@@ -64,6 +72,7 @@ class Catalogue:
         self._guests: dict[asyncio.Task[Any], str] = {}
         self._clients: dict[str, VariantClient] = {}
         self._closing: dict[asyncio.Task[None], VariantClient] = {}
+        self._starting: dict[str, asyncio.Task[None]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -139,6 +148,12 @@ class Catalogue:
         if self._status[name].state is not WorkerState.WARM:
             self._status[name] = await self._control.start(name, timeout_s=timeout_s)
 
+    def warm_up(self, name: str) -> None:
+        """Have a cold variant started in the background, for whoever cannot wait; returns at once."""
+        if self._status[name].state is not WorkerState.WARM and name not in self._starting:
+            task = self._starting[name] = asyncio.create_task(self._start_quietly(name))
+            task.add_done_callback(lambda _: self._starting.pop(name))
+
     async def refresh(self) -> None:
         """Ask the supervisor once, and read the cards of builds that are new."""
         for status in await self._control.variants():
@@ -162,9 +177,20 @@ class Catalogue:
 
     async def aclose(self) -> None:
         """Close every connection; what is still in use is cut after `CLOSE_S`."""
+        starting = list(self._starting.values())
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
         clients = [*self._clients.values(), *self._closing.values()]
         await asyncio.gather(*(client.aclose(grace_s=CLOSE_S) for client in clients), *self._closing)
         await self._control.aclose()
+
+    async def _start_quietly(self, name: str) -> None:
+        try:
+            await self.start(name, timeout_s=WARM_UP_S)
+        except BackendError as error:
+            logger.warning("%s cannot be started: %s", name, error)
+            await asyncio.sleep(WARM_UP_REST_S)  # Who asks next is not to ask at once again.
 
     def _share(self, one: str, other: str) -> bool:
         """Whether two variants work with the same means: local ones all share this machine."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from backends import errors as backend
 from gateway.decisions.log import DecisionLog
-from gateway.errors import ForbiddenError, ModelNotFoundError
+from gateway.errors import ForbiddenError, InvalidRequestError, ModelNotFoundError
 from gateway.ledger.ledger import Ledger
 from gateway.policyops.active import ActivePolicy
 from gateway.routing.budgets import Budgets
@@ -86,10 +86,17 @@ class Decider:
 
         Raises:
             ModelNotFoundError: The request names no variant or alias.
+            InvalidRequestError: What it names only embeds.
             ForbiddenError: Its tenant may use none of them.
         """
         allowed = exchange.tenant.variants
-        reachable = self.reachable(exchange.request.model)
+        reachable = self.reachable(exchange.request.model) & self._catalogue.generators
+        if not reachable:
+            raise InvalidRequestError(
+                f"`{exchange.request.model}` embeds and generates nothing: send texts for it to /v1/embeddings",
+                param="model",
+                code="unsupported",
+            )
         pool = reachable if allowed is None else reachable & frozenset(allowed)
         if not pool:
             names = ", ".join(sorted(allowed or ()))

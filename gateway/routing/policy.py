@@ -19,6 +19,6 @@ def policy_from(settings: Settings) -> Policy:
         DEFAULT_POLICY,
         exploration=Exploration(epsilon=stated.epsilon, temperature=stated.temperature),
         priorities=DEFAULT_POLICY.priorities | stated.priorities,
-        fallback=stated.fallback or tuple(variant.name for variant in settings.variants),
+        fallback=stated.fallback or tuple(variant.name for variant in settings.variants if not variant.embeds_only),
     )
     return msgspec.structs.replace(policy, hash=content_hash(policy))

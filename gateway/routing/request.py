@@ -20,19 +20,27 @@ MAX_BYTES_PER_TOKEN = 32
 
 
 class Route(StrEnum):
-    """The kind of generation, and the path it has at every variant."""
+    """The kind of request, and the path it has at every variant."""
 
     CHAT = "chat"
     COMPLETION = "completion"
+    EMBEDDINGS = "embeddings"
 
     @property
     def path(self) -> str:
         """The path at an OpenAI-compatible server, below its base URL."""
-        return "/v1/chat/completions" if self is Route.CHAT else "/v1/completions"
+        return _PATHS[self]
+
+
+_PATHS = {
+    Route.CHAT: "/v1/chat/completions",
+    Route.COMPLETION: "/v1/completions",
+    Route.EMBEDDINGS: "/v1/embeddings",
+}
 
 
 class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One validated generation request."""
+    """One validated request."""
 
     route: Route
     model: str
