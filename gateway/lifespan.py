@@ -38,6 +38,7 @@ from gateway.routing.cascading import Judge
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
 from gateway.routing.dispatch import Dispatcher
+from gateway.routing.embedding import Embeddings
 from gateway.routing.health import Health
 from gateway.routing.policy import policy_from
 from gateway.routing.retry import Retries
@@ -97,8 +98,10 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     stack.push_async_callback(judge.aclose)
     caller = Caller(catalogue=catalogue, ledger=ledger, settings=settings.server, calls=settings.calls)
     retries = Retries(settings.calls, health=health, rng=np.random.default_rng())
+    limiter = Limiter(redis, clock=clock)
+    embeddings = Embeddings(catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server)
     answering = Answering(
-        limiter=Limiter(redis, clock=clock),
+        limiter=limiter,
         caches=Caches(settings.cache, redis, catalogue=catalogue, clock=clock),
         admission=Admission(settings.admission, catalogue=catalogue, clock=clock),
         decider=decider,
@@ -120,6 +123,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         policies=policies,
         estimators=estimators,
         answering=answering,
+        embeddings=embeddings,
         directory=directory,
         ledger=ledger,
         promises=promises,

@@ -14,6 +14,7 @@ from gateway.policyops.active import ActivePolicy
 from gateway.routing.answering import Answering
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
+from gateway.routing.embedding import Embeddings
 from gateway.settings import Settings
 from gateway.sla.promises import Promises
 from gateway.tenants.directory import Directory
@@ -33,6 +34,7 @@ class Services:
     policies: ActivePolicy
     estimators: ActiveEstimator
     answering: Answering
+    embeddings: Embeddings
     directory: Directory
     ledger: Ledger
     promises: Promises

@@ -1,50 +1,100 @@
-"""`POST /v1/embeddings`: passed to a variant that can embed, else a clear error."""
+"""`POST /v1/embeddings`: one vector for each text, by a variant that can embed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from backends.client import Timeouts
-from backends.errors import BackendError
 from backends.types import Capability
-from gateway.api.access import needs
+from gateway.api.access import needs, principal
+from gateway.api.body import body_of
+from gateway.api.ending import carried_out
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
+from gateway.api.request_id import request_id
 from gateway.api.wire import EmbeddingBody
-from gateway.errors import InvalidRequestError, from_backend
+from gateway.decisions.types import Ending
+from gateway.errors import ForbiddenError, InvalidRequestError
 from gateway.routing.candidates import capabilities
+from gateway.routing.exchange import Exchange
+from gateway.routing.request import Route, ValidRequest
 from gateway.services import Services
-from gateway.tenants.types import Role
+from gateway.tenants.clamp import clamped
+from gateway.tenants.types import Role, Tenant
+from policies.types import Limits
 
 __all__ = ("embeddings",)
 
 
 @post("/v1/embeddings", opt=documents(EmbeddingBody, "One vector for each input.") | needs(Role.CALLER))
-async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[bytes]:
+async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Embed texts with the first variant of the requested model that can."""
-    body = decode_body(await request.body(), EmbeddingBody)
-    reachable = services.decider.reachable(body.model)
+    tenant = principal(request).tenant
+    body = decode_body(await body_of(request), EmbeddingBody)
+    variant = _embedder(services, body.model, tenant)
+    exchange = Exchange(
+        clamped(_valid(body), tenant),
+        tenant=tenant,
+        clock=services.clock,
+        log=services.log,
+        request_id=request_id(request.scope),
+    )
+    return await carried_out(request, services, exchange, _answer(exchange, services, body, variant))
+
+
+async def _answer(exchange: Exchange, services: Services, body: EmbeddingBody, variant: str) -> Response[bytes]:
+    content = await services.embeddings.answer(exchange, body, variant)
+    exchange.end(Ending.DONE)
+    headers = exchange.headers | {
+        "X-Trilemma-Variant": variant,
+        "X-Trilemma-Cost-Usd": f"{exchange.cost_usd:.9f}",
+    }
+    return Response(content, status_code=200, media_type="application/json", headers=headers)
+
+
+def _embedder(services: Services, model: str, tenant: Tenant) -> str:
+    """The first variant, in the order of the configuration, that the model names, that embeds, that is allowed.
+
+    Raises:
+        ModelNotFoundError: No variant or alias has this name.
+        InvalidRequestError: Nothing of that name can embed.
+        ForbiddenError: The tenant may use none that can.
+    """
+    reachable = services.decider.reachable(model)
     able = [
         view.variant.name
         for view in services.catalogue.views()
         if view.variant.name in reachable and Capability.EMBEDDINGS in capabilities(view.variant)
     ]
     if not able:
-        raise InvalidRequestError(f"no variant of `{body.model}` can embed", param="model", code="unsupported")
-    limits = services.settings.server
-    timeouts = Timeouts(total_s=limits.request_timeout_s, idle_s=limits.idle_timeout_s)
-    try:
-        with services.catalogue.lease(able[0]) as client:
-            payload = msgspec.to_builtins(body) | {"model": client.endpoint.model}
-            answer = await client.request("/v1/embeddings", msgspec.json.encode(payload), timeouts=timeouts)
-    except BackendError as error:
-        raise from_backend(error) from error
-    # Raw values: the vectors are passed on without being decoded.
-    named = msgspec.json.decode(answer, type=dict[str, msgspec.Raw]) | {"model": able[0]}
-    content = msgspec.json.encode(named)
-    return Response(content, media_type="application/json", headers={"X-Trilemma-Variant": able[0]}, status_code=200)
+        raise InvalidRequestError(f"no variant of `{model}` can embed", param="model", code="unsupported")
+    for name in able:
+        if tenant.variants is None or name in tenant.variants:
+            return name
+    raise ForbiddenError(f"tenant `{tenant.id}` may not use {', '.join(able)}", param="model")
+
+
+def _valid(body: EmbeddingBody) -> ValidRequest:
+    """The request as quotas and money see it. The texts stay in the body: no decision is made on them."""
+    return ValidRequest(
+        route=Route.EMBEDDINGS,
+        model=body.model,
+        payload={},
+        stream=False,
+        include_usage=False,
+        choices=1,
+        priority=None,
+        limits=Limits(),
+        service_tier=None,
+        tags={},
+        prompt="",
+        turns=len(body.texts),
+        prompt_bytes=sum(len(text.encode()) for text in body.texts),
+        max_completion_tokens=0,
+        needs=frozenset({Capability.EMBEDDINGS}),
+        explain=False,
+        traceparent=None,
+    )

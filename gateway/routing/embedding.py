@@ -1,0 +1,138 @@
+"""Vectors of texts: for the callers of `/v1/embeddings`, and for the gateway's own use."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.client import Timeouts
+from backends.errors import BackendError, ConnectError, ContextLengthError, ProtocolError
+from backends.protocol import EmbeddingReply, EmbeddingRequest, Usage
+from backends.types import Variant, WorkerState
+from gateway.errors import InvalidRequestError, from_backend
+from gateway.ledger.ledger import Ledger
+from gateway.limits.limiter import Limiter
+from gateway.routing.catalogue import Catalogue
+from gateway.routing.exchange import Exchange
+from gateway.routing.request import Route
+from gateway.settings import ServerSettings
+
+__all__ = ("Embeddings", "embed")
+
+Vector = NDArray[np.float32]
+
+_PATH = Route.EMBEDDINGS.path
+_encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(EmbeddingReply)
+_answer_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_usage_decoder = msgspec.json.Decoder(Usage | None)
+
+
+async def embed(catalogue: Catalogue, variant: str, text: str, *, timeout_s: float) -> Vector:
+    """The vector of one text, for work that cannot wait: a variant that is cold is started for later calls.
+
+    What becomes of these calls says nothing of the variant's health, since their time may be very short.
+
+    Raises:
+        BackendError: There is none in time.
+    """
+    view = catalogue.view(variant)
+    if view.status.state is not WorkerState.WARM:
+        catalogue.warm_up(variant)
+        raise ConnectError(f"{variant} is {view.status.state}: it is being started")
+    if view.shut_s is not None:
+        raise ConnectError(f"{variant} has failed: it is left alone for {view.shut_s:.1f} s")
+    with catalogue.lease(variant) as client:
+        body = _encode({"model": client.endpoint.model, "input": text, "encoding_format": "base64"})
+        timeouts = Timeouts(connect_s=timeout_s, total_s=timeout_s)
+        return _vector(await client.request(_PATH, body, timeouts=timeouts))
+
+
+def _vector(reply: bytes) -> Vector:
+    """The one vector of an answer; a server may send numbers although it was asked for base64."""
+    try:
+        [entry] = _decoder.decode(reply).data
+        if isinstance(entry.embedding, str):
+            return np.frombuffer(base64.b64decode(entry.embedding, validate=True), dtype="<f4")
+        return np.array(entry.embedding, dtype=np.float32)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ProtocolError(f"the vector cannot be read: {error}") from None
+
+
+class Embeddings:
+    """Answers `/v1/embeddings`: quotas, money and breakers as for every call, but nothing to decide.
+
+    No other variant takes over from one that fails: vectors of two models cannot be compared.
+    """
+
+    def __init__(self, *, catalogue: Catalogue, limiter: Limiter, ledger: Ledger, settings: ServerSettings) -> None:
+        self._catalogue = catalogue
+        self._limiter = limiter
+        self._ledger = ledger
+        self._settings = settings
+
+    async def answer(self, exchange: Exchange, body: EmbeddingRequest, variant: str) -> bytes:
+        """The variant's answer, under the variant's name.
+
+        Raises:
+            ApiError: There is none.
+        """
+        with exchange.stage("limits"):
+            await self._limiter.admit(exchange)
+        exchange.variant = variant
+        stated = self._catalogue.view(variant).variant
+        try:
+            return await self._paid(exchange, stated, body)
+        except ContextLengthError as error:
+            raise InvalidRequestError(str(error), param="input", code=error.error_type) from error
+        except BackendError as error:
+            raise from_backend(error) from error
+
+    async def _paid(self, exchange: Exchange, variant: Variant, body: EmbeddingRequest) -> bytes:
+        """Set the money aside that it costs at most, and settle what it did cost."""
+        most_usd = variant.price.cost_usd(
+            prompt_tokens=exchange.request.prompt_bytes, completion_tokens=0, busy_s=self._remaining_s(exchange)
+        )
+        hold = await self._ledger.hold(exchange.tenant, most_usd)
+        began_s: float | None = None
+        try:
+            with self._catalogue.health.watch(variant.name) as watch:
+                with exchange.stage("load"):
+                    start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)
+                    await self._catalogue.start(variant.name, timeout_s=start_s)
+                began_s = exchange.clock.monotonic_s()
+                answer = await self._call(exchange, variant.name, body)
+                watch.answered()
+                return answer
+        finally:
+            busy_s = 0.0 if began_s is None else exchange.clock.monotonic_s() - began_s
+            exchange.cost_usd = variant.price.cost_usd(
+                prompt_tokens=exchange.usage.prompt_tokens, completion_tokens=0, busy_s=busy_s
+            )
+            hold.settle(exchange.cost_usd)
+
+    async def _call(self, exchange: Exchange, variant: str, body: EmbeddingRequest) -> bytes:
+        timeouts = Timeouts(total_s=self._remaining_s(exchange), idle_s=self._settings.idle_timeout_s)
+        with self._catalogue.lease(variant) as client, exchange.stage("embed"):
+            payload: dict[str, Any] = msgspec.to_builtins(body) | {"model": client.endpoint.model}
+            reply = await client.request(_PATH, _encode(payload), timeouts=timeouts)
+        # Raw values: the vectors are passed on without being decoded.
+        answer: dict[str, Any] = _answer_decoder.decode(reply) | {"model": variant}
+        exchange.usage = _usage(answer.get("usage"))
+        exchange.total_tokens += exchange.usage.prompt_tokens
+        return _encode(answer)
+
+    def _remaining_s(self, exchange: Exchange) -> float:
+        return max(0.0, self._settings.request_timeout_s - exchange.elapsed_s)
+
+
+def _usage(stated: msgspec.Raw | None) -> Usage:
+    """What the server counted; a server that counts nothing is not a failure."""
+    try:
+        return (_usage_decoder.decode(stated) if stated else None) or Usage()
+    except msgspec.MsgspecError:
+        return Usage()
