@@ -112,12 +112,21 @@ class UpstreamError(BackendError):
 
     error_type = "upstream_error"
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         """HTTP status, where one was received."""
         self.retry_after_s = retry_after_s
         """Seconds the server asked us to wait."""
+        self.code = code
+        """What the server calls the error, where it has a name for it."""
 
 
 class ConnectError(UpstreamError):

@@ -14,6 +14,7 @@
     ├── InternalError               500     server_error
     ├── UpstreamFailedError         502     upstream_error
     └── UnavailableError            503     overloaded
+        └── RestartingError         503     overloaded, code restarting
 
 The types are a closed vocabulary: they double as the metric label and as `error_type` in the decision log.
 """
@@ -40,6 +41,7 @@ __all__ = (
     "PayloadTooLargeError",
     "QuotaError",
     "RateLimitError",
+    "RestartingError",
     "UnavailableError",
     "UpstreamFailedError",
     "from_backend",
@@ -175,13 +177,20 @@ class UnavailableError(ApiError):
     error_type = "overloaded"
 
 
+class RestartingError(UnavailableError):
+    """The process has been told to stop, and the answer was not complete when its time was over."""
+
+    def __init__(self) -> None:
+        super().__init__("the gateway is restarting; send the request again", code="restarting", retry_after_s=1.0)
+
+
 def from_backend(error: backend.BackendError) -> ApiError:
-    """What a caller sees of a failed variant; `code` keeps the backend's name for it."""
+    """What a caller sees of a failed variant; `code` keeps the backend's name for it, or the server's own."""
     match error:
         case backend.ContextLengthError():
             return ContextLengthError(str(error))
         case backend.BadRequestError():
-            return InvalidRequestError(str(error), code=error.error_type)
+            return InvalidRequestError(str(error), code=error.code or error.error_type)
         case backend.UpstreamTimeoutError():
             return DeadlineError(str(error), code=error.error_type)
         case backend.RateLimitedError():

@@ -7,6 +7,7 @@ process that is replaced refuses no connection meanwhile.
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import sys
 from pathlib import Path
@@ -28,6 +29,9 @@ __all__ = ("ApiServer", "main")
 KEEP_ALIVE_S = 75
 """Idle connections outlive those of load balancers, so that none is used while it is being closed."""
 
+LAST_WORDS_S = 1
+"""Time to send the error after the grace period, before the connection is cut."""
+
 
 class ApiServer(uvicorn.Server):
     """The HTTP server and its application."""
@@ -48,15 +52,23 @@ class ApiServer(uvicorn.Server):
             log_config=None,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=round(settings.server.drain_s),
+            timeout_graceful_shutdown=math.ceil(settings.server.drain_s) + LAST_WORDS_S,
         )
         super().__init__(config)
+        self._drain_s = settings.server.drain_s
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Tell the services at once when the process is asked to stop, before requests are drained."""
         if self.services is not None:
             self.services.stopping = True
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests run on for a while, then have them end in an error; what does not even do that is cut."""
+        if self.services is not None:
+            self.services.stopping = True
+            self.services.drain.begin(grace_s=self._drain_s)
+        await super().shutdown(sockets)
 
     def _register(self, services: Services) -> None:
         self.services = services

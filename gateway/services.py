@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
+from gateway.drain import Drain
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.signals import Signals
 from gateway.ledger.ledger import Ledger
@@ -41,6 +42,8 @@ class Services:
     signals: Signals
     started_at_s: float
     """Unix time at which this process began to serve."""
+    drain: Drain = field(default_factory=Drain)
+    """Ends what is still running when the grace period is over."""
     stopping: bool = False
     """Set when the process has been told to stop: what is cut from then on was cut by us."""
 

@@ -31,6 +31,7 @@ MAX_RETRY_AFTER_S = 3600.0
 """A server that asks for longer is taken to mean this."""
 
 _MESSAGE_CHARACTERS = 500
+_NAME_CHARACTERS = 64
 _BY_STATUS: dict[int, type[UpstreamError]] = {
     401: AuthenticationError,
     403: AuthenticationError,
@@ -53,6 +54,12 @@ _BY_EXCEPTION: tuple[tuple[type[BaseException], type[UpstreamError]], ...] = (
     (aiohttp.ClientError, ProtocolError),
     (OSError, ConnectionLostError),
 )
+_NAMED: dict[str, type[UpstreamError]] = {
+    "context_length_exceeded": ContextLengthError,
+    "content_filter": BadRequestError,
+    "content_policy_violation": BadRequestError,
+}
+"""What an error inside a stream is, which has no status."""
 _CONTEXT_LENGTH = re.compile(r"context[ _](length|size|window)|maximum context", re.IGNORECASE)
 
 
@@ -90,7 +97,10 @@ def from_response(
     message, code = _read_body(body)
     message = _clean(message, secret) or "no explanation"
     return _kind(status, code, message)(
-        f"{status}: {message}", status=status, retry_after_s=retry_after_s(headers.get("Retry-After"), now_s=now_s)
+        f"{status}: {message}",
+        status=status,
+        retry_after_s=retry_after_s(headers.get("Retry-After"), now_s=now_s),
+        code=_name(code),
     )
 
 
@@ -99,8 +109,10 @@ def from_error_object(error: object, *, secret: str | None = None) -> UpstreamEr
     message, code = _read_error(error)
     message = _clean(message, secret) or "the server reported an error without saying which"
     status = code if isinstance(code, int) and 400 <= code <= 599 else None
-    kind = _kind(status, code, message) if status is not None else UpstreamServerError
-    return (ContextLengthError if code == "context_length_exceeded" else kind)(message, status=status)
+    kind = _NAMED.get(code) if isinstance(code, str) else None
+    if kind is None:
+        kind = _kind(status, code, message) if status is not None else UpstreamServerError
+    return kind(message, status=status, code=_name(code))
 
 
 def retry_after_s(value: str | None, *, now_s: float) -> float | None:
@@ -128,6 +140,12 @@ def _kind(status: int, code: object, message: str) -> type[UpstreamError]:
     if status >= 500:
         return UpstreamServerError
     return BadRequestError if status >= 400 else ProtocolError
+
+
+def _name(code: object) -> str | None:
+    """The server's own name for the error, where it says more than the kind of it."""
+    named = isinstance(code, str) and code != "invalid_request_error"
+    return str(code)[:_NAME_CHARACTERS] if named else None
 
 
 def _read_body(body: bytes) -> tuple[str, object]:

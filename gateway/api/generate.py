@@ -15,7 +15,8 @@ from litestar.di import NamedDependency
 from backends.sse import DONE, encode_event
 from gateway.api.access import needs, principal
 from gateway.api.body import body_of
-from gateway.api.event_stream import ClientDisconnectedError, EventStreamResponse, until_disconnect
+from gateway.api.ending import carried_out, ending_of
+from gateway.api.event_stream import EventStreamResponse
 from gateway.api.headers import response_headers
 from gateway.api.openapi import documents
 from gateway.api.parse import parse_chat, parse_completion
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 Parse = Callable[[bytes, Headers], ValidRequest]
 
 _encoder = msgspec.json.Encoder()
-CLIENT_CLOSED = 499
-"""Status recorded where the client is no longer there to read it."""
 
 
 @post("/v1/chat/completions", opt=documents(ChatBody, "A chat answer, whole or as a stream.") | needs(Role.CALLER))
@@ -63,22 +62,8 @@ async def _generate(request: Request[Any, Any, State], services: Services, parse
         valid, tenant=tenant, clock=services.clock, log=services.log, request_id=request_id(request.scope)
     )
     exchange.transcript = services.signals.transcript(valid)
-    try:
-        work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
-        return await until_disconnect(request.receive, work)
-    except ClientDisconnectedError:
-        exchange.end(Ending.CANCELLED)
-        return Response(b"", status_code=CLIENT_CLOSED)
-    except ApiError as error:
-        exchange.end(Ending.FAILED, error_type=error.error_type)
-        error.headers |= response_headers(exchange, when="whole")
-        raise
-    except Exception:
-        exchange.end(Ending.FAILED, error_type=InternalError.error_type)
-        raise
-    except BaseException:
-        exchange.end(services.interrupted())
-        raise
+    work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
+    return await carried_out(request, services, exchange, work)
 
 
 async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
@@ -105,26 +90,33 @@ async def _relay(exchange: Exchange, services: Services) -> AsyncGenerator[bytes
 
     Failures until then are raised, and their ending is the route's; from then on this generator sees to it.
     """
-    async with aclosing(services.answering.events(exchange)) as events:
-        first = await anext(events)
-        try:
+    events = services.answering.events(exchange)
+    first = await anext(events)
+    try:
+        # Closed before the ending is written, for an attempt that is broken off has its costs too.
+        async with aclosing(events):
             yield b""
             yield _forward(exchange, first)
-            async for event in events:
+            while (event := await _next(events, services)) is not None:
                 yield _forward(exchange, event)
-            exchange.end(Ending.DONE)
-            services.signals.answered(exchange)
-            yield _last(exchange)
-            yield DONE
-        except ApiError as error:
-            exchange.end(Ending.FAILED, error_type=error.error_type)
-            yield encode_event(error.to_json())
-        except Exception:
-            logger.exception("stream %s failed", exchange.request_id)
-            exchange.end(Ending.FAILED, error_type=InternalError.error_type)
-            yield encode_event(InternalError().to_json())
-        finally:
-            exchange.end(services.interrupted())
+        exchange.end(Ending.DONE)
+        services.signals.answered(exchange)
+        yield _last(exchange)
+        yield DONE
+    except ApiError as error:
+        exchange.end(ending_of(error), error_type=error.error_type)
+        yield encode_event(error.to_json())
+    except Exception:
+        logger.exception("stream %s failed", exchange.request_id)
+        exchange.end(Ending.FAILED, error_type=InternalError.error_type)
+        yield encode_event(InternalError().to_json())
+    finally:
+        exchange.end(services.interrupted())
+
+
+async def _next(events: AsyncGenerator[Event, None], services: Services) -> Event | None:
+    async with services.drain.bound():
+        return await anext(events, None)
 
 
 def _forward(exchange: Exchange, event: Event) -> bytes:

@@ -28,6 +28,7 @@ STATUS = {
     "ContextLengthError": 400,
     "BadRequestError": 400,
     "UpstreamTimeoutError": 408,
+    "TooSlowError": 408,
     "RateLimitedError": 429,
     "OverloadedError": 503,
 }
