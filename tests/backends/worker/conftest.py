@@ -14,7 +14,7 @@ import pytest
 
 from backends.builder.build import build
 from backends.models.store import Store
-from backends.types import Engine, Price, Variant, VariantKind
+from backends.types import Capability, Engine, Price, Variant, VariantKind
 from tests.workers import ROOT, Served, forwarded, working
 
 _PRICE = Price(compute_per_hour_usd=0.1)
@@ -31,13 +31,22 @@ _VARIANTS = {
         Variant(
             name="quantized", kind=VariantKind.QUANTIZED, engine=Engine.OPENVINO, source="built:q8_0", price=_PRICE
         ),
+        Variant(
+            name="minilm",
+            kind=VariantKind.FULL,
+            engine=Engine.OPENVINO,
+            source="built:minilm",
+            capabilities=(Capability.EMBEDDINGS,),
+            context_tokens=256,
+            price=_PRICE,
+        ),
     )
 }
 
 
 @pytest.fixture(scope="session")
 def models_dir() -> Callable[[str], Path]:
-    """Directory of the build of `full` or `quantized`, made on first use."""
+    """Directory of the build of `full`, `quantized` or `minilm`, made on first use."""
     store = Store(Path(os.environ.get("TRILEMMA_TEST_VAR", ROOT / "var" / "test-models")) / "models")
 
     def directory(name: str) -> Path:
@@ -57,6 +66,25 @@ def openvino_spec(models_dir: Callable[[str], Path]) -> dict[str, Any]:
         "context_tokens": 2048,
         "max_running": 4,
     }
+
+
+@pytest.fixture(scope="session")
+def embedder_spec(models_dir: Callable[[str], Path]) -> dict[str, Any]:
+    """Fields of an embedder's spec but for the socket."""
+    return {
+        "name": "minilm",
+        "engine": Engine.OPENVINO,
+        "model_path": str(models_dir("minilm")),
+        "context_tokens": 256,
+        "max_running": 16,
+        "capabilities": (Capability.EMBEDDINGS,),
+    }
+
+
+@pytest.fixture(scope="session")
+def embedder(embedder_spec: dict[str, Any]) -> Iterator[Served]:
+    with working(embedder_spec) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
