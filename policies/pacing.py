@@ -11,14 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from policies.duals import Foreseen
 from policies.policy import Budget
 
-__all__ = ("Pacer", "dual_price")
-
-F64 = NDArray[np.float64]
+__all__ = ("Pacer",)
 
 WINDOW = 1000
 """Recent requests on which the price is solved."""
@@ -51,8 +47,6 @@ MEMORY = 0.998
 SEED_REQUESTS = 200.0
 """Requests that `what was planned is paid` is worth at first."""
 
-STEPS = 40
-
 
 class Pacer:
     """One tenant's budget. Mutable, and pure: the clock is an argument.
@@ -67,9 +61,7 @@ class Pacer:
         self._allowed_usd = 0.0
         self._spent_usd = 0.0
         self._admitted = 0
-        self._utilities = np.zeros((WINDOW, 0))
-        self._costs = np.zeros((WINDOW, 0))
-        self._foreseen = 0
+        self._foreseen = Foreseen(window=WINDOW)
         self._target_usd = 0.0
         self._planned_usd = self._paid_usd = 0.0
         self.price_per_usd = 0.0
@@ -105,15 +97,7 @@ class Pacer:
 
     def foresee(self, utilities: Sequence[float], costs_usd: Sequence[float]) -> None:
         """Remember what a request could have chosen from, feasible candidates only, utilities before any price."""
-        width = len(utilities)
-        if width > self._costs.shape[1]:
-            more = ((0, 0), (0, width - self._costs.shape[1]))
-            self._utilities = np.pad(self._utilities, more, constant_values=-np.inf)
-            self._costs = np.pad(self._costs, more)
-        place = self._foreseen % WINDOW
-        self._utilities[place], self._costs[place] = -np.inf, 0.0
-        self._utilities[place, :width], self._costs[place, :width] = utilities, costs_usd
-        self._foreseen += 1
+        self._foreseen.add(utilities, costs_usd)
 
     def charge(self, usd: float) -> None:
         """A request has been paid for."""
@@ -149,31 +133,6 @@ class Pacer:
         # Requests may cost other than those foreseen: aim as far beside the target as they fell.
         kept = (self._planned_usd + seed) / (self._paid_usd + seed) if seed > 0.0 else 1.0
         target = self._target_usd * min(2.0, max(0.5, kept))
-        rows = min(self._foreseen, WINDOW)
-        if rows:
-            self.price_per_usd = dual_price(self._utilities[:rows], self._costs[:rows], target_usd=target)
-
-
-def dual_price(utilities: F64, costs_usd: F64, *, target_usd: float) -> float:
-    """The least price at which `argmax(utility - price * cost)` costs at most the target on average.
-
-    Args:
-        utilities: Before any price; `-inf` where a candidate may not be chosen; shape (n, k).
-        costs_usd: Shape (n, k).
-        target_usd: Mean cost aimed at; if even the cheapest cost more, the price makes everyone take these.
-    """
-    rows = np.arange(len(utilities))
-
-    def spends(price: float) -> float:
-        chosen = (utilities - price * costs_usd).argmax(axis=1)
-        return float(costs_usd[rows, chosen].mean())
-
-    if spends(0.0) <= target_usd:
-        return 0.0
-    low, high = 0.0, 1.0 / max(target_usd, 1e-12)
-    while spends(high) > target_usd and high < 1e12:
-        low, high = high, 4.0 * high
-    for _ in range(STEPS):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if spends(middle) > target_usd else (low, middle)
-    return high
+        price = self._foreseen.price(target=target)
+        if price is not None:
+            self.price_per_usd = price

@@ -31,8 +31,12 @@ def utilities(estimates: Sequence[Estimate], weights: Weights) -> list[float]:
 
 
 def priced(utility: float, estimate: Estimate, prices: Prices) -> float:
-    """Utility less what the tenant's constraints make the estimate's dollars and seconds cost; always finite."""
-    return max(LEAST, utility - prices.per_usd * estimate.cost_usd - prices.per_s * estimate.latency_s)
+    """Utility less what the tenant's constraints make of dollars and seconds, and of the quality that is lacking.
+
+    Always finite.
+    """
+    lacking = prices.per_quality * (1.0 - estimate.quality)
+    return max(LEAST, utility - prices.per_usd * estimate.cost_usd - prices.per_s * estimate.latency_s - lacking)
 
 
 def shares(weights: Weights) -> tuple[float, float, float]:

@@ -9,9 +9,12 @@ from msgspec import Meta
 
 from policies.types import Ratio
 
-__all__ = ("Sla",)
+__all__ = ("LATE", "Sla")
 
 Positive = Annotated[float, Meta(gt=0)]
+
+LATE = 0.05
+"""Share of the answers that may exceed a promised 95th percentile."""
 
 
 class Sla(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

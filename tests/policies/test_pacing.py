@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.pacing import BURST, PAYS_BACK, Pacer, dual_price
+from policies.duals import dual_price
+from policies.pacing import BURST, PAYS_BACK, Pacer
 from policies.policy import Budget
 
 values = st.floats(0, 1)
@@ -91,7 +92,7 @@ def test_at_its_price_no_fixed_mix_is_worth_more(
 ) -> None:
     """The zero-router floor: utility less the price of its cost, against every mix of the candidates."""
     utilities, costs = np.array(table)[..., 0], np.array(table)[..., 1]
-    price = dual_price(utilities, costs, target_usd=target)
+    price = dual_price(utilities, costs, target=target)
     shares = np.array(mix) / sum(mix)
     worth = utilities - price * costs
     assert worth.max(axis=1).mean() >= (worth @ shares).mean() - 1e-9
@@ -102,7 +103,7 @@ def test_the_price_keeps_the_target_wherever_it_can_be_kept(
     table: list[list[tuple[float, float]]], target: float
 ) -> None:
     utilities, costs = np.array(table)[..., 0], np.array(table)[..., 1]
-    price = dual_price(utilities, costs, target_usd=target)
+    price = dual_price(utilities, costs, target=target)
     spent = costs[np.arange(len(costs)), (utilities - price * costs).argmax(axis=1)].mean()
     assert spent <= max(target, costs.min(axis=1).mean()) * (1 + 1e-6)
 
