@@ -158,7 +158,7 @@ class Catalogue:
         """Ask the supervisor once, and read the cards of builds that are new."""
         for status in await self._control.variants():
             if status.name in self._variants:
-                self._status[status.name] = status
+                self._note(status)
         self._cards |= await asyncio.to_thread(self._read_cards)
 
     async def watch(self) -> None:
@@ -191,6 +191,12 @@ class Catalogue:
         except BackendError as error:
             logger.warning("%s cannot be started: %s", name, error)
             await asyncio.sleep(WARM_UP_REST_S)  # Who asks next is not to ask at once again.
+
+    def _note(self, status: VariantStatus) -> None:
+        """Take a status; what a worker did is not held against the one that takes its place."""
+        before, self._status[status.name] = self._status[status.name], status
+        if status.state is WorkerState.WARM and status.socket_path != before.socket_path:
+            self.health.forget(status.name)
 
     def _share(self, one: str, other: str) -> bool:
         """Whether two variants work with the same means: local ones all share this machine."""

@@ -90,6 +90,11 @@ class Health:
         finally:
             watch.left()
 
+    def forget(self, variant: str) -> None:
+        """Close a variant's circuit, for it has been started anew or somebody has seen to it."""
+        self._breakers.pop(variant, None)
+        self._hinted.discard(variant)
+
     def open_for_s(self) -> dict[str, float]:
         """Seconds for which circuits stay open that this process opened itself, to tell other replicas."""
         shut = {name: self.shut_s(name) for name in self._breakers if name not in self._hinted}
