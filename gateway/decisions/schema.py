@@ -51,6 +51,7 @@ decisions = sa.Table(
     sa.Column("pinned", sa.Boolean, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False, server_default=sa.text("'{}'")),
     sa.Column("service_tier", sa.String(16)),
+    sa.Index("ix_decisions_tenant_created_at_s", "tenant", "created_at_s"),
 )
 
 outcomes = sa.Table(
@@ -74,6 +75,7 @@ outcomes = sa.Table(
     sa.Column("stages", sa.JSON, nullable=False),
     sa.Column("streamed", sa.Boolean, nullable=False),
     sa.Column("confidence", sa.Double),
+    sa.Column("quality", sa.Double),
 )
 
 observations = sa.Table(

@@ -37,7 +37,10 @@ class ObservationSource(StrEnum):
 
 
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided, written before the request was sent on."""
+    """What was decided, written before the request was sent on.
+
+    A request that a cache answered, or that we refused before a decision, leaves one without candidates at its end.
+    """
 
     decision_id: str
     request_id: str
@@ -99,6 +102,8 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
     streamed: bool
     confidence: float | None = None
     """exp of the mean token log-probability, in [0, 1]; None where the engine reported none."""
+    quality: float | None = None
+    """What was predicted of the answer, in [0, 1]; None where there is none, or nothing could be predicted."""
 
 
 class ObservationRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,6 +87,8 @@ class Loop:
             self._learn(row, recent)
 
     def _remember(self, row: DecisionRow) -> None:
+        if not row.candidates:
+            return  # Nothing was decided, and nothing is paid.
         if row.choice is not None:
             self.tried[row.choice] += 1
         features = row.features if isinstance(row.features, Features) else None

@@ -18,12 +18,14 @@ import msgspec
 
 from backends.protocol import Usage
 from gateway.clock import Clock
+from gateway.decisions.fault import is_ours
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending, OutcomeRow
 from gateway.learning.confidence import Confidence
 from gateway.learning.transcript import Transcript
 from gateway.routing.attempts import Attempt, Call
-from gateway.routing.request import ValidRequest
+from gateway.routing.recording import undecided_row
+from gateway.routing.request import Route, ValidRequest
 from gateway.tenants.types import ANYONE, Tenant
 from policies.features.types import Features
 from policies.policy import Policy
@@ -163,19 +165,28 @@ class Exchange:
     def end(self, ending: Ending, *, error_type: str | None = None) -> None:
         """Write the outcome, and have everything finished; acts only once.
 
-        A request that was refused before anything was decided leaves no row.
+        A request that was refused before anything was decided leaves rows only where that is on us.
         """
         if self._ended:
             return
         self._ended = True
         outcome = self._outcome(ending, error_type)
-        if self.decision is not None or self.cache in {"exact", "semantic"}:
-            self._log.record(outcome)
+        self._record(outcome)
         while self._finishers:
             try:
                 self._finishers.pop()(outcome)
             except Exception:
                 logger.exception("request %s is not finished in order", self.request_id)
+
+    def _record(self, outcome: OutcomeRow) -> None:
+        """Log what became of the request; what was not decided gets its row now, if it tells of us."""
+        if self.decision is None:
+            answered = outcome.ending is Ending.DONE and self.cache in {"exact", "semantic"}
+            refused = is_ours(outcome.ending, outcome.error_type, decided=False)
+            if self.request.route is Route.EMBEDDINGS or not (answered or refused):
+                return
+            self._log.record(undecided_row(self))
+        self._log.record(outcome)
 
     def _outcome(self, ending: Ending, error_type: str | None) -> OutcomeRow:
         latency_s = self.elapsed_s
@@ -200,4 +211,10 @@ class Exchange:
             stages=dict(self.stages),
             streamed=self.request.stream,
             confidence=self.confidence.value,
+            quality=self._quality(),
         )
+
+    def _quality(self) -> float | None:
+        """Predicted quality of the answer that was given."""
+        estimate = self.call.estimate
+        return self.quality if estimate is None else estimate.quality

@@ -1,17 +1,20 @@
-"""The log's row of a decision."""
+"""The log's row of a decision, and of a request that ended without one."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.decisions.types import DecisionRow
-from gateway.routing.exchange import Exchange
 from policies.features.layout import VERSION
 from policies.types import Decision, RoutingRequest
 
-__all__ = ("decision_row",)
+if TYPE_CHECKING:
+    from gateway.routing.exchange import Exchange
+
+__all__ = ("decision_row", "undecided_row")
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -44,6 +47,38 @@ def decision_row(exchange: Exchange, decision: Decision, routing: RoutingRequest
         violated=decision.violated,
         fallback_used=decision.fallback_used,
         pinned=pinned,
+    )
+
+
+def undecided_row(exchange: Exchange) -> DecisionRow:
+    """A request that was answered without a decision, from a cache, or that we refused before one.
+
+    It has no candidates: whoever learns from decisions passes over it.
+    """
+    request = exchange.request
+    return DecisionRow(
+        decision_id=exchange.decision_id,
+        request_id=exchange.request_id,
+        trace_id=_trace_id(request.traceparent),
+        tenant=exchange.tenant.id,
+        policy_hash="",
+        created_at_s=exchange.clock.wall_s() - exchange.elapsed_s,
+        route=request.route,
+        tags=request.tags,
+        service_tier=request.service_tier,
+        hint=request.hint,
+        weights={},
+        limits=msgspec.to_builtins(request.limits),
+        prompt_tokens=request.prompt_tokens,
+        max_completion_tokens=request.max_completion_tokens,
+        needs=sorted(request.needs),
+        candidates=[],
+        propensities={},
+        choice=None,
+        explored=False,
+        violated=None,
+        fallback_used=False,
+        pinned=False,
     )
 
 
