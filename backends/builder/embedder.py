@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     raise MissingExtraError(package=error.name or "transformers", extra="local") from error
 
-__all__ = ("SentenceEmbedder", "run")
+__all__ = ("SentenceEmbedder", "check_pooling", "run")
 
 
 class SentenceEmbedder(torch.nn.Module):
@@ -49,7 +49,7 @@ def run(context: RecipeContext) -> None:
     """Convert once, so that the worker needs neither torch nor the checkpoint."""
     store = context.store
     checkpoint = fetch(bundled.EMBEDDER_SOURCE, into=store.downloads, sink=context.sink, variant=context.variant.name)
-    _check_pooling(checkpoint)
+    check_pooling(checkpoint)
     directory = context.staging()
     context.report("convert", message="tracing the encoder")
     model = _converted(SentenceEmbedder(checkpoint))
@@ -69,9 +69,14 @@ def _converted(embedder: SentenceEmbedder) -> ov.Model:
         return ov.convert_model(embedder, example_input=example)
 
 
-def _check_pooling(checkpoint: Path) -> None:
-    """The checkpoint says itself how it is to be pooled; another way would give vectors that mean little."""
+def check_pooling(checkpoint: Path) -> None:
+    """The checkpoint says itself how it is to be pooled; another way would give vectors that mean little.
+
+    Raises:
+        BuildError: It is not by the mean over the tokens.
+    """
     stated = msgspec.json.decode((checkpoint / "1_Pooling" / "config.json").read_bytes(), type=dict[str, bool | int])
     modes = [name for name, value in stated.items() if name.startswith("pooling_mode") and value]
     if modes != ["pooling_mode_mean_tokens"]:
-        raise BuildError(f"{checkpoint} is to be pooled by {', '.join(modes)}, expected the mean of the tokens")
+        found = ", ".join(modes) or "nothing stated"
+        raise BuildError(f"{checkpoint} is to be pooled by {found}, expected the mean of the tokens")

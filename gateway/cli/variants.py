@@ -55,8 +55,7 @@ def pull(context: CliContext, names: tuple[str, ...]) -> None:
     store = Store(context.paths.models)
     with failures(BackendError), progress_sink() as sink:
         for variant in _chosen(context.settings(), names):
-            built = variant.source.startswith("built:")
-            source, sha256 = (bundled.SOURCE, bundled.SHA256) if built else (variant.source, variant.sha256)
+            source, sha256 = bundled.origin(variant.source) or (variant.source, variant.sha256)
             path = fetch(source, into=store.downloads, sha256=sha256, sink=sink, variant=variant.name)
             click.echo(f"{variant.name}: {path}")
 
