@@ -18,6 +18,7 @@ from gateway.caching.caches import Caches
 from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.schema import open_engine
+from gateway.decisions.types import Row
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
 from gateway.learning.estimators import ActiveEstimator
@@ -68,7 +69,9 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
     budgets, promises = Budgets(clock), Promises(clock=clock)
     loop = Loop(estimators=estimators, budgets=budgets)
-    log = DecisionLog(url, flush_interval_s=settings.store.flush_interval_s, follow=loop.follow)
+    log = DecisionLog(
+        url, flush_interval_s=settings.store.flush_interval_s, follow=_each(loop.follow, promises.follow)
+    )
     await _started(stack, log)
     loop.tried.update(await log.choices())
     engine = open_engine(url)
@@ -130,6 +133,16 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         signals=signals,
         started_at_s=clock.wall_s(),
     )
+
+
+def _each(*followers: Callable[[Row], None]) -> Callable[[Row], None]:
+    """Tells all of them, one after the other."""
+
+    def follow(row: Row) -> None:
+        for follower in followers:
+            follower(row)
+
+    return follow
 
 
 def _signals(settings: Settings, catalogue: Catalogue, log: DecisionLog) -> Signals:

@@ -54,12 +54,21 @@ class Pacer:
     Per request: `admit`, then read `price_per_usd` and `ceiling_usd`, decide, `foresee`; when it has ended, `charge`.
     """
 
-    def __init__(self, budget: Budget, *, now_s: float) -> None:
+    def __init__(self, budget: Budget, *, now_s: float, began_s: float | None = None, spent_usd: float = 0.0) -> None:
+        """Begin to spend.
+
+        Args:
+            budget: What may be spent.
+            now_s: The time.
+            began_s: When the period began that runs; now, where nothing is said.
+            spent_usd: What was spent in it before.
+        """
         self._budget = budget
-        self._began_s = self._seen_s = now_s
+        self._began_s = now_s if began_s is None else began_s
+        self._seen_s = now_s
         self._gap_s: float | None = None
         self._allowed_usd = 0.0
-        self._spent_usd = 0.0
+        self._spent_usd = spent_usd
         self._admitted = 0
         self._foreseen = Foreseen(window=WINDOW)
         self._target_usd = 0.0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.clock import Clock
+from gateway.tenants.types import Spend
 from policies.pacing import Pacer
 from policies.policy import Budget, Policy
 from policies.prices import NO_PRICES, Prices
@@ -13,43 +16,75 @@ __all__ = ("Budgets",)
 EVERY_OTHER = "*"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Paced:
+    """A budget being spent."""
+
+    of: Budget | Spend
+    pacer: Pacer
+
+
 class Budgets:
-    """One pacer per tenant that the policy gives a budget. For the event loop's thread only."""
+    """One pacer per tenant with a budget: its own, else the one that the policy gives it.
+
+    The tenant's own is hard money, which the ledger keeps to the cent; here it is only spread over its period, so
+    that it lasts. For the event loop's thread only.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pacers: dict[str, tuple[Budget, Pacer]] = {}
+        self._paced: dict[str, _Paced] = {}
 
-    def prices(self, tenant: str, policy: Policy) -> Prices:
-        """Take in a request and say what holds for it; once per request, before it is decided."""
-        pacer = self._pacer(tenant, policy)
-        if pacer is None:
+    def prices(
+        self, tenant: str, policy: Policy, *, own: Spend | None = None, left_usd: float | None = None
+    ) -> Prices:
+        """Take in a request and say what holds for it; once per request, before it is decided.
+
+        Args:
+            tenant: Who asks.
+            policy: In force.
+            own: The tenant's own budget.
+            left_usd: What its account has left of that, where known; what is missing there was spent before this
+                process saw it.
+        """
+        budget = own or policy.budgets.get(tenant, policy.budgets.get(EVERY_OTHER))
+        if budget is None:
+            self._paced.pop(tenant, None)
             return NO_PRICES
-        pacer.admit(now_s=self._clock.monotonic_s())
-        return Prices(per_usd=pacer.price_per_usd, ceiling_usd=pacer.ceiling_usd)
+        held = self._paced.get(tenant)
+        if held is None or held.of != budget:
+            # The old one's debts were of another budget.
+            held = self._paced[tenant] = _Paced(of=budget, pacer=self._begun(budget, left_usd))
+        held.pacer.admit(now_s=self._now_s(budget))
+        return Prices(per_usd=held.pacer.price_per_usd, ceiling_usd=held.pacer.ceiling_usd)
 
     def foresee(self, tenant: str, decision: Decision) -> None:
         """Remember what the request could have chosen from, were it not for the budget."""
-        if tenant not in self._pacers:
+        if tenant not in self._paced:
             return
         able = [v for v in decision.verdicts if v.estimate is not None and v.utility is not None]
         costs = [v.estimate.cost_usd for v in able if v.estimate is not None]
         worth = [(v.utility or 0.0) + decision.prices.per_usd * c for v, c in zip(able, costs, strict=True)]
         if able:
-            self._pacers[tenant][1].foresee(worth, costs)
+            self._paced[tenant].pacer.foresee(worth, costs)
 
     def charge(self, tenant: str, usd: float) -> None:
         """A request of the tenant has ended and cost this much."""
-        if tenant in self._pacers:
-            self._pacers[tenant][1].charge(usd)
+        if tenant in self._paced:
+            self._paced[tenant].pacer.charge(usd)
 
-    def _pacer(self, tenant: str, policy: Policy) -> Pacer | None:
-        """The tenant's pacer; a new one when its budget has changed, for the old one's debts were of another."""
-        budget = policy.budgets.get(tenant, policy.budgets.get(EVERY_OTHER))
-        if budget is None:
-            self._pacers.pop(tenant, None)
-            return None
-        held = self._pacers.get(tenant)
-        if held is None or held[0] != budget:
-            held = self._pacers[tenant] = (budget, Pacer(budget, now_s=self._clock.monotonic_s()))
-        return held[1]
+    def _begun(self, budget: Budget | Spend, left_usd: float | None) -> Pacer:
+        """A pacer that stands where the budget does."""
+        now_s = self._now_s(budget)
+        if isinstance(budget, Budget):
+            return Pacer(budget, now_s=now_s)
+        return Pacer(
+            Budget(usd=budget.usd, period_s=budget.period_s),
+            now_s=now_s,
+            began_s=now_s - now_s % budget.period_s,
+            spent_usd=0.0 if left_usd is None else max(0.0, budget.usd - left_usd),
+        )
+
+    def _now_s(self, budget: Budget | Spend) -> float:
+        """A policy's periods begin with the process, a tenant's own by the wall's clock, as its account has it."""
+        return self._clock.monotonic_s() if isinstance(budget, Budget) else self._clock.wall_s()

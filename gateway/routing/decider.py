@@ -170,8 +170,9 @@ class Decider:
     def _prices(self, exchange: Exchange, policy: Policy) -> Prices:
         """What the policy's pacing, the tenant's promises and its account make of dollars and seconds."""
         tenant = exchange.tenant
-        paced, promised = self._budgets.prices(tenant.id, policy), self._promises.prices(tenant)
-        return paced.together(promised).together(Prices(ceiling_usd=self._ledger.available_usd(tenant)))
+        left_usd = self._ledger.available_usd(tenant)
+        paced = self._budgets.prices(tenant.id, policy, own=tenant.budget, left_usd=left_usd)
+        return paced.together(self._promises.prices(tenant)).together(Prices(ceiling_usd=left_usd))
 
     def _routing(self, exchange: Exchange, policy: Policy) -> RoutingRequest:
         """What the decision may know of the request."""
