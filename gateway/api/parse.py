@@ -166,6 +166,7 @@ def _valid(
         needs=needs,
         explain=headers.get("x-trilemma-explain", "") == "1",
         traceparent=headers.get("traceparent"),
+        cache=request.cache,
         checks=request.checks or (),
         form=form,
     )

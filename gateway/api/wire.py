@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from backends.protocol import ChatRequest, CompletionRequest, EmbeddingRequest
+from gateway.caching.hint import CacheHint
 from policies.checks import Checks
 from policies.types import Limits, Ratio, Weights
 
@@ -30,13 +31,6 @@ Metadata = Annotated[
 """At most 16 tags, as OpenAI bounds them."""
 
 
-class CacheHint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a request wants to be cached."""
-
-    mode: Literal["default", "no-cache", "no-store"] = "default"
-    ttl_s: Annotated[float, Meta(gt=0)] | None = None
-
-
 class ChatBody(ChatRequest, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Body of `POST /v1/chat/completions`."""
 
@@ -49,6 +43,7 @@ class ChatBody(ChatRequest, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     metadata: Metadata | None = None
     """Tags for routing rules and reports."""
     cache: CacheHint | None = None
+    """Whether an answer may be given again, and how old or unlike it may be."""
     checks: Checks | None = None
     """How a program can tell whether the answer is right; the scores are logged, the answer is not changed."""
     store: bool | None = None
@@ -64,6 +59,7 @@ class CompletionBody(CompletionRequest, kw_only=True, frozen=True, forbid_unknow
     service_tier: ServiceTier | None = None
     metadata: Metadata | None = None
     cache: CacheHint | None = None
+    """Whether an answer may be given again, and how old or unlike it may be."""
     checks: Checks | None = None
     """How a program can tell whether the answer is right; the scores are logged, the answer is not changed."""
 

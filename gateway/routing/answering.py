@@ -55,6 +55,7 @@ class Answering:
                 async for event in made:
                     yield event
 
-        async with aclosing(self._caches.answer(exchange, make)) as events:
+        terms = self._decider.terms(exchange)
+        async with aclosing(self._caches.answer(exchange, make, terms=terms)) as events:
             async for event in events:
                 yield event

@@ -19,6 +19,7 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.recording import decision_row
 from gateway.routing.refusal import refusal
 from gateway.routing.request import ValidRequest
+from gateway.routing.terms import Terms
 from gateway.sla.promises import Promises
 from policies.decide import decide
 from policies.estimators.base import Estimator
@@ -106,6 +107,25 @@ class Decider:
             )
         return pool
 
+    def terms(self, exchange: Exchange) -> Terms:
+        """What an answer must keep to be given to this request, whoever gave it, were it decided now.
+
+        Raises:
+            ApiError: As `pool` has it.
+        """
+        policy = self._policies.current
+        if any(rule.match.language is not None for rule in policy.rules):
+            _know(exchange)
+        routing, ruling = apply(self._routing(exchange, policy), policy)
+        allowed, scope = routing.allowed or frozenset(), routing.scope
+        return Terms(
+            policy=policy,
+            limits=routing.objective.limits,
+            variants=allowed if scope is None else frozenset(name for name in allowed if not scope.bars(name)),
+            quality_confidence=ruling.then.quality_confidence,
+            likeness="refused" if ruling.rule is not None and not ruling.then.semantic_cache else "allowed",
+        )
+
     def choose(self, exchange: Exchange) -> str:
         """Choose a variant that has not been tried for this request yet.
 
@@ -114,9 +134,7 @@ class Decider:
             ApiError: No candidate can take the request; the message says why.
         """
         request = exchange.request
-        if exchange.features is None:
-            with exchange.stage("features"):
-                exchange.features = extract(_prompt(request))
+        _know(exchange)
         with exchange.stage("decide"):
             decision = self._decide(exchange)
         if decision.choice is None:
@@ -211,6 +229,13 @@ class Decider:
             if attempt.error_type == backend.ContextLengthError.error_type
         ]
         return max(request.min_prompt_tokens, max(exceeded, default=0) + 1 - (request.max_completion_tokens or 1))
+
+
+def _know(exchange: Exchange) -> None:
+    """Extract the features of the prompt, once."""
+    if exchange.features is None:
+        with exchange.stage("features"):
+            exchange.features = extract(_prompt(exchange.request))
 
 
 def _prompt(request: ValidRequest) -> Prompt:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.caching.hint import CacheHint
 from policies.checks import Check, SchemaCheck
 from policies.types import Limits, Weights
 
@@ -71,6 +72,8 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None
     tenant: str = "default"
     """Who asks."""
+    cache: CacheHint | None = None
+    """What it says about answers given again; None where it says nothing."""
     checks: tuple[Check, ...] = ()
     """What the caller has the answer held against."""
     form: SchemaCheck | None = None

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 __all__ = ("CacheSettings",)
 
+SCHEMES = ("redis://", "rediss://", "unix://", "env:")
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -28,5 +29,12 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Size of the answers kept in this process's memory."""
     max_entry_bytes: Annotated[int, Meta(ge=1024)] = 256 * 1024
     """A longer answer is not kept."""
+    flight_s: Positive = 30.0
+    """Longest wait of a request for the answer that an identical one is being made; then it has its own made."""
     embedder: str | None = None
     """The variant that embeds prompts for the semantic cache; without it no tenant has one."""
+
+    def __post_init__(self) -> None:
+        """Redis has an address."""
+        if self.url is not None and not self.url.startswith(SCHEMES):
+            raise ValueError(f"cache.url begins with one of: {', '.join(SCHEMES)}")

@@ -1,0 +1,57 @@
+"""Answers in Redis, shared by all replicas. Whatever Redis does, the worst that follows is a miss."""
+
+from __future__ import annotations
+
+import contextlib
+
+from redis.asyncio import Redis
+
+from gateway.caching.stored import HEAD_BYTES, MARK, StoredAnswer, decoded, encoded, ranked
+from gateway.shared.redis import RedisDownError, SharedRedis
+
+__all__ = ("RedisStore",)
+
+_BETTER = f"""
+local head = redis.call('GETRANGE', KEYS[1], 0, {HEAD_BYTES - 1})
+if string.sub(head, 1, {len(MARK)}) == '{MARK.decode()}' and string.sub(head, {len(MARK) + 1}) > ARGV[2] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 1
+"""
+"""Keeps the better of two answers; their qualities have the same length, and compare as text."""
+
+
+class RedisStore:
+    """Answers under the keys they have everywhere, each with its time to live."""
+
+    def __init__(self, redis: SharedRedis, *, max_entry_bytes: int) -> None:
+        self._redis = redis
+        self._longest_bytes = 2 * max_entry_bytes
+        """Of an entry with all its fields; what is longer is none of ours."""
+
+    async def get(self, key: str) -> StoredAnswer | None:
+        """The answer kept under a key; None also where Redis does not say, or says what is no answer."""
+        try:
+            data = await self._redis.call(lambda redis: redis.getrange(key, 0, self._longest_bytes))
+        except RedisDownError:
+            return None
+        return decoded(data) if isinstance(data, bytes) else None
+
+    async def put(self, key: str, answer: StoredAnswer, *, ttl_s: float) -> None:
+        """Keep an answer, unless a better one is kept there."""
+
+        async def keep(redis: Redis) -> None:
+            await redis.eval(_BETTER, 1, key, encoded(answer), ranked(answer), str(max(1, round(ttl_s * 1000))))
+
+        with contextlib.suppress(RedisDownError):
+            await self._redis.call(keep)
+
+    async def drop(self, key: str) -> None:
+        """Forget what is kept under a key."""
+
+        async def forget(redis: Redis) -> None:
+            await redis.delete(key)
+
+        with contextlib.suppress(RedisDownError):
+            await self._redis.call(forget)
