@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from backends.types import Variant
+from backends.types import Capability, Variant
 from gateway.admission.settings import AdmissionSettings
 from gateway.routing.settings import CallSettings
 from gateway.shared.settings import CacheSettings
@@ -160,6 +160,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         hints = ", ".join(DEFAULT_PRIORITIES)
         for unknown in sorted(set(self.policy.priorities) - set(DEFAULT_PRIORITIES)):
             raise ValueError(f"policy.priorities names unknown hint `{unknown}`; known: {hints}")
+        self._check_embedders()
+
+    def _check_embedders(self) -> None:
+        """What is to embed must be able to, and what only embeds is not to generate."""
+        able = {v.name for v in self.variants if Capability.EMBEDDINGS in (v.capabilities or ())}
+        if self.cache.embedder not in {None, *able}:
+            raise ValueError(
+                f"cache.embedder names `{self.cache.embedder}`, which cannot embed: `capabilities` lacks `embeddings`"
+            )
+        only = {v.name for v in self.variants if v.embeds_only}
+        generating: dict[str, tuple[str | None, ...]] = {
+            "training.reference": (self.training.reference,),
+            "policy.fallback": self.policy.fallback,
+        }
+        generating |= {f"the draft of `{v.name}`": (v.decoding.draft,) for v in self.variants}
+        for place, names in generating.items():
+            for name in sorted(only.intersection(names)):
+                raise ValueError(f"{place} names `{name}`, which only embeds")
 
 
 def default_text() -> str:

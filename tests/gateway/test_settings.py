@@ -137,3 +137,21 @@ def test_every_field_of_the_schema_is_described() -> None:
 def test_the_default_names_every_section() -> None:
     sections = set(settings_schema()["$defs"]["Settings"]["properties"])
     assert sections == {line.split(":")[0] for line in default_text().splitlines() if line[:1].isalpha()}
+
+
+EMBEDDER = VARIANT.replace("name: a", "name: e").replace("}}", "}, capabilities: [embeddings]}")
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ("cache: {embedder: a}", "cache.embedder names `a`, which cannot embed"),
+        ("training: {reference: e}", "training.reference names `e`, which only embeds"),
+        ("policy: {fallback: [a, e]}", "policy.fallback names `e`, which only embeds"),
+    ],
+)
+def test_who_is_to_embed_can_and_who_only_embeds_is_not_to_generate(tmp_path: Path, section: str, says: str) -> None:
+    text = f"variants:\n  - {VARIANT}\n  - {EMBEDDER}\n"
+    assert load_settings(written(tmp_path, f"{text}cache: {{embedder: e}}\n")).cache.embedder == "e"
+    with pytest.raises(DocumentError, match=says):
+        load_settings(written(tmp_path, f"{text}{section}\n"))
