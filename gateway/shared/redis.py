@@ -1,19 +1,38 @@
-"""Redis behind a breaker: calls are bounded in time, and a Redis that does not answer is left alone for a while."""
+"""Redis behind a breaker: calls are bounded in time, and a Redis that does not answer is left alone for a while.
+
+A slow Redis is worse than a dead one. Every call has a few milliseconds; after some that failed none is made until a
+probe of our own, which no request waits for, has been answered.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from redis.asyncio import Redis
+import numpy as np
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
 
 from gateway.clock import Clock
+from gateway.routing.breaker import Breaker
+from gateway.routing.settings import CallSettings
 from gateway.shared.settings import CacheSettings
 
 __all__ = ("RedisDownError", "SharedRedis", "open_redis")
 
 T = TypeVar("T")
+
+MAX_CONNECTIONS = 64
+CIRCUIT = CallSettings(breaker_failures=5, breaker_share=0.5, open_s=0.5, longest_open_s=5.0)
+"""When Redis is left alone, and for how long."""
+
+logger = logging.getLogger(__name__)
 
 
 class RedisDownError(Exception):
@@ -23,16 +42,100 @@ class RedisDownError(Exception):
 class SharedRedis:
     """The one way to Redis. Binary in, binary out."""
 
+    def __init__(
+        self, client: Redis, *, timeout_s: float, clock: Clock, rng: np.random.Generator | None = None
+    ) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._breaker = Breaker(CIRCUIT, rng=rng or np.random.default_rng())
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether it is asked at present."""
+        return self._probing is None
+
     async def call(self, work: Callable[[Redis], Awaitable[T]]) -> T:
         """What `work` makes of the connection, within the time that is set for one call.
 
         Raises:
             RedisDownError: It failed, took too long, or was not tried because the breaker is open.
         """
-        raise RedisDownError
+        if not self.up:
+            raise RedisDownError("Redis is left alone for now")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                result = await work(self._client)
+        except ResponseError as error:
+            # It answers, if only that it is full or read-only.
+            self._breaker.succeed(probe=False)
+            raise RedisDownError(str(error)) from None
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            raise RedisDownError(type(error).__name__) from None
+        self._breaker.succeed(probe=False)
+        return result
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+        await self._client.aclose()
+
+    def _failed(self, error: Exception) -> None:
+        now_s = self._clock.monotonic_s()
+        self._breaker.fail(now_s, probe=False)
+        if self.up and self._breaker.shut_s(now_s) is not None:
+            logger.warning("going on without Redis: %s", type(error).__name__)
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Ask now and then whether it answers again."""
+        while True:
+            now_s = self._clock.monotonic_s()
+            await asyncio.sleep(self._breaker.shut_s(now_s) or 0.0)
+            now_s = self._clock.monotonic_s()
+            if not self._breaker.enter(now_s):
+                continue
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._client.ping()
+            except (RedisError, OSError):
+                self._breaker.fail(self._clock.monotonic_s(), probe=True)
+                continue
+            self._breaker.succeed(probe=True)
+            logger.warning("Redis answers again")
+            self._probing = None
+            return
 
 
 @asynccontextmanager
 async def open_redis(settings: CacheSettings, *, clock: Clock) -> AsyncGenerator[SharedRedis | None, None]:
-    """The connection, or None where no `cache.url` is set."""
-    yield None
+    """The connection, or None where no `cache.url` is set. Whether Redis answers is found out by the first call."""
+    if settings.url is None:
+        yield None
+        return
+    pool = BlockingConnectionPool.from_url(
+        _address(settings.url),
+        max_connections=MAX_CONNECTIONS,
+        timeout=settings.timeout_s,
+        socket_connect_timeout=settings.timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+    shared = SharedRedis(Redis.from_pool(pool), timeout_s=settings.timeout_s, clock=clock)
+    try:
+        yield shared
+    finally:
+        await shared.aclose()
+
+
+def _address(url: str) -> str:
+    """The URL itself, which may hold a password and is told to nobody."""
+    place = url.removeprefix("env:")
+    if place == url:
+        return url
+    if not (found := os.environ.get(place)):
+        raise RuntimeError(f"cache.url takes its value from {place}, which is not set")
+    return found
