@@ -20,6 +20,7 @@ from gateway.api.health import livez, readyz
 from gateway.api.models import list_models, show_model
 from gateway.api.openapi import openapi_json
 from gateway.api.request_id import add_request_id, request_id
+from gateway.api.sla import own_sla, tenant_sla
 from gateway.errors import ApiError, InternalError, InvalidRequestError, NotFoundError, PayloadTooLargeError
 from gateway.services import Services
 
@@ -57,6 +58,8 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             show_model,
             feedback,
             show_decision,
+            own_sla,
+            tenant_sla,
             livez,
             readyz,
             openapi_json,

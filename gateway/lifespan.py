@@ -47,6 +47,7 @@ from gateway.services import Services
 from gateway.settings import Settings
 from gateway.shared.redis import open_redis
 from gateway.sla.promises import Promises
+from gateway.sla.report import Reports
 from gateway.tenants.directory import open_directory
 
 __all__ = ("open_services",)
@@ -130,6 +131,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         directory=directory,
         ledger=ledger,
         promises=promises,
+        reports=Reports(engine, log=log, clock=clock, lost_s=settings.server.request_timeout_s),
         signals=signals,
         started_at_s=clock.wall_s(),
     )

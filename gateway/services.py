@@ -18,6 +18,7 @@ from gateway.routing.decider import Decider
 from gateway.routing.embedding import Embeddings
 from gateway.settings import Settings
 from gateway.sla.promises import Promises
+from gateway.sla.report import Reports
 from gateway.tenants.directory import Directory
 
 __all__ = ("Services",)
@@ -39,6 +40,7 @@ class Services:
     directory: Directory
     ledger: Ledger
     promises: Promises
+    reports: Reports
     signals: Signals
     started_at_s: float
     """Unix time at which this process began to serve."""
