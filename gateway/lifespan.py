@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -70,9 +70,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
     budgets, promises = Budgets(clock), Promises(clock=clock)
     loop = Loop(estimators=estimators, budgets=budgets)
-    log = DecisionLog(
-        url, flush_interval_s=settings.store.flush_interval_s, follow=_each(loop.follow, promises.follow)
-    )
+    followers = [loop.follow, promises.follow]
+    log = DecisionLog(url, flush_interval_s=settings.store.flush_interval_s, follow=_each(followers))
     await _started(stack, log)
     loop.tried.update(await log.choices())
     engine = open_engine(url)
@@ -104,9 +103,12 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     retries = Retries(settings.calls, health=health, rng=np.random.default_rng())
     limiter = Limiter(redis, clock=clock)
     embeddings = Embeddings(catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server)
+    caches = Caches(settings.cache, redis, catalogue=catalogue, clock=clock)
+    stack.push_async_callback(caches.aclose)
+    followers.append(caches.follow)
     answering = Answering(
         limiter=limiter,
-        caches=Caches(settings.cache, redis, catalogue=catalogue, clock=clock),
+        caches=caches,
         admission=Admission(settings.admission, catalogue=catalogue, clock=clock),
         decider=decider,
         dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
@@ -137,7 +139,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     )
 
 
-def _each(*followers: Callable[[Row], None]) -> Callable[[Row], None]:
+def _each(followers: Sequence[Callable[[Row], None]]) -> Callable[[Row], None]:
     """Tells all of them, one after the other."""
 
     def follow(row: Row) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.routing.request import ValidRequest
+from backends.protocol import Message
+from gateway.routing.request import Route, ValidRequest
 
-__all__ = ("PREFIX", "exact_key")
+__all__ = ("PREFIX", "exact_key", "partition_key")
 
 PREFIX = "trilemma:cache"
 
@@ -28,8 +29,22 @@ def exact_key(request: ValidRequest) -> str:
     return f"{PREFIX}:{request.tenant}:exact:{_digest(request, request.payload)}"
 
 
-def _digest(request: ValidRequest, payload: dict[str, Any]) -> str:
+def partition_key(request: ValidRequest, *, embedder: str) -> str | None:
+    """Names the requests that differ at most in how their last message is put, by one embedder's vectors.
+
+    None where the last message is not one that a user wrote.
+    """
+    if request.route is not Route.CHAT:
+        return None
+    *before, last = request.payload["messages"]
+    if last.role != "user":
+        return None
+    rest = request.payload | {"messages": [*before, Message(role="user", name=last.name)]}
+    return f"{PREFIX}:{request.tenant}:near:{_digest(request, rest, embedder)}"
+
+
+def _digest(request: ValidRequest, payload: dict[str, Any], *more: str) -> str:
     told = dict(payload)
     form = told.pop("response_format", None)
-    canonical = _sorted.encode([_VERSION, request.tenant, request.route, request.model, told])
+    canonical = _sorted.encode([_VERSION, *more, request.tenant, request.route, request.model, told])
     return hashlib.sha256(canonical + b"\0" + _as_given.encode(form)).hexdigest()

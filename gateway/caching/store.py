@@ -23,7 +23,7 @@ class AnswerStore(Protocol):
         ...
 
     async def put(self, key: str, answer: StoredAnswer, *, ttl_s: float) -> None:
-        """Keep an answer, unless a better one is kept there."""
+        """Keep an answer, unless a better one is kept under this key."""
         ...
 
     async def drop(self, key: str) -> None:

@@ -22,7 +22,8 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout_s: Annotated[float, Meta(gt=0, le=1)] = 0.02
     """Longest wait for one call to Redis; whatever takes longer goes on without it."""
     exact: bool = True
-    """Give a stored answer again for the very same request of the same tenant."""
+    """Give a kept answer again for the very same request of the same tenant; false switches off every cache of
+    answers, the semantic one too."""
     ttl_s: Positive = 3600.0
     """Seconds for which an answer may be given again."""
     max_bytes: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
@@ -33,6 +34,8 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Longest wait of a request for the answer that an identical one is being made; then it has its own made."""
     embedder: str | None = None
     """The variant that embeds prompts for the semantic cache; without it no tenant has one."""
+    embed_s: Annotated[float, Meta(gt=0, le=5)] = 0.1
+    """Longest wait for the vector of a prompt; without it the semantic cache is passed by."""
 
     def __post_init__(self) -> None:
         """Redis has an address."""
