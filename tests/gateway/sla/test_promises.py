@@ -71,7 +71,7 @@ def test_a_mean_that_is_missed_prices_quality_and_one_that_is_kept_does_not(prom
     for number in range(60):
         answer(promises, now, LAW, number, quality=0.5)
     assert promises.prices(LAW).per_quality > 1.0, "0.4 of utility is between them, for 0.4 of quality"
-    for number in range(60, 600):
+    for number in range(60, 800):
         answer(promises, now, LAW, number, quality=1.0)
     assert promises.prices(LAW).per_quality == 0.0
 
