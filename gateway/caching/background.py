@@ -34,10 +34,6 @@ class Background:
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
-    async def drain(self) -> None:
-        """Wait until all that was posted is done."""
-        await self._waiting.join()
-
     async def aclose(self) -> None:
         """Drop what is not done yet."""
         if self._task is not None:
@@ -51,5 +47,3 @@ class Background:
                 await work()
             except Exception:
                 logger.exception("work in the background of the caches failed")
-            finally:
-                self._waiting.task_done()

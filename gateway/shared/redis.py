@@ -123,6 +123,7 @@ async def open_redis(settings: CacheSettings, *, clock: Clock) -> AsyncGenerator
         timeout=settings.timeout_s,
         socket_connect_timeout=settings.timeout_s,
         retry=Retry(NoBackoff(), 0),
+        driver_info=None,  # Telling the library's version takes a look at the disk for every connection.
     )
     shared = SharedRedis(Redis.from_pool(pool), timeout_s=settings.timeout_s, clock=clock)
     try:
