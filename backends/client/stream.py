@@ -49,6 +49,7 @@ class EventStream:
         self._reader = SseReader()
         self._events: deque[bytes] = deque()
         self._at_eof = False
+        self._begun = False
         self._open = True
         self._loop = asyncio.get_running_loop()
         self.status = response.status
@@ -95,6 +96,9 @@ class EventStream:
 
     async def _next_event(self) -> bytes | None:
         """The next event, or None at the end of a complete answer."""
+        if self._begun:
+            # From now on, for the time in which nobody asked for an event is not the server's.
+            self._event_by_s = self._loop.time() + self._timeouts.idle_s
         while not self._events:
             if self._at_eof:
                 if self.complete:
@@ -124,7 +128,7 @@ class EventStream:
         events = self._reader.feed(chunk) if chunk else self._reader.close()
         if events:
             self._events.extend(events)
-            self._event_by_s = self._loop.time() + self._timeouts.idle_s
+            self._begun = True
 
     def _what_ran_out(self) -> str:
         if self._deadline_s <= self._event_by_s:

@@ -190,6 +190,21 @@ async def test_a_steady_stream_outlives_the_idle_limit_but_not_the_total() -> No
                 [data async for data in stream]
 
 
+async def test_a_reader_that_pauses_is_not_taken_for_a_server_that_is_silent() -> None:
+    wide = ["x" * 600_000] * 4
+    async with (
+        serving(Answer(events=chat_events(*wide)), timeouts=IMPATIENT) as (_, client),
+        await client.stream(CHAT, b"{}") as stream,
+    ):
+        assert await anext(stream)
+        read = 1
+        while not stream.complete:
+            await asyncio.sleep(0.4)
+            await anext(stream)
+            read += 1
+        assert read == 6
+
+
 async def leave_by_break(client: VariantClient) -> None:
     async with await client.stream(CHAT, b"{}") as stream:
         async for _ in stream:
