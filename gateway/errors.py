@@ -21,6 +21,7 @@ The types are a closed vocabulary: they double as the metric label and as `error
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import msgspec
@@ -73,7 +74,7 @@ class ApiError(Exception):
         self.headers: dict[str, str] = {}
         """Headers of the answer; handlers add those that tell what was tried."""
         if retry_after_s is not None:
-            self.headers["Retry-After"] = str(max(1, round(retry_after_s)))
+            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
 
     def to_json(self) -> bytes:
         """The error object, as a body or as an event inside a stream."""

@@ -99,9 +99,12 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     )
     judge = Judge(Checker())
     stack.push_async_callback(judge.aclose)
-    caller = Caller(catalogue=catalogue, ledger=ledger, settings=settings.server, calls=settings.calls)
+    limiter = Limiter(redis, clock=clock, longest_answer_tokens=_longest_answer_tokens(settings))
+    stack.push_async_callback(limiter.aclose)
+    caller = Caller(
+        catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server, calls=settings.calls
+    )
     retries = Retries(settings.calls, health=health, rng=np.random.default_rng())
-    limiter = Limiter(redis, clock=clock)
     embeddings = Embeddings(catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server)
     caches = Caches(settings.cache, redis, catalogue=catalogue, clock=clock)
     stack.push_async_callback(caches.aclose)
@@ -118,7 +121,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     await estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), estimators.watch()):
+    for work in (catalogue.watch(), estimators.watch(), limiter.keep()):
         _run(stack, work)
     return Services(
         settings=settings,
@@ -147,6 +150,11 @@ def _each(followers: Sequence[Callable[[Row], None]]) -> Callable[[Row], None]:
             follower(row)
 
     return follow
+
+
+def _longest_answer_tokens(settings: Settings) -> int:
+    """Of any variant, where a request sets no limit."""
+    return max(min(v.decoding.max_tokens or v.context_tokens, v.context_tokens) for v in settings.variants)
 
 
 def _signals(settings: Settings, catalogue: Catalogue, log: DecisionLog) -> Signals:

@@ -12,6 +12,7 @@ from backends.protocol import Usage
 from backends.types import Capability, Variant
 from gateway.ledger.bound import most_usd
 from gateway.ledger.ledger import Hold, Ledger
+from gateway.limits.limiter import Limiter
 from gateway.routing.attempts import Attempt, Call
 from gateway.routing.call import Event, LogProbs, encode_body, streamed, whole
 from gateway.routing.candidates import capabilities
@@ -31,9 +32,16 @@ class Caller:
     """Makes the attempts of exchanges."""
 
     def __init__(
-        self, *, catalogue: Catalogue, ledger: Ledger, settings: ServerSettings, calls: CallSettings
+        self,
+        *,
+        catalogue: Catalogue,
+        limiter: Limiter,
+        ledger: Ledger,
+        settings: ServerSettings,
+        calls: CallSettings,
     ) -> None:
         self._catalogue = catalogue
+        self._limiter = limiter
         self._ledger = ledger
         self._settings = settings
         self._calls = calls
@@ -47,11 +55,14 @@ class Caller:
 
         Raises:
             QuotaError: The tenant has not the money for it; then it was no attempt.
+            RateLimitError: It was a further attempt, and the tenant has no tokens left for it; neither was it one.
             BackendError: It failed; the attempt is on record.
         """
         assert call.variant is not None
         variant = self._catalogue.view(call.variant).variant
         most = most_usd(variant, exchange.request, busy_s=self.remaining_s(exchange))
+        if exchange.tries:
+            await self._limiter.more(exchange)
         hold = await self._ledger.hold(exchange.tenant, most)
         with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
             with exchange.stage("load"):

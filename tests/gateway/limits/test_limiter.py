@@ -1,0 +1,170 @@
+"""Requests against quotas: 500 callers at once, headers, refusals, further attempts, and Redis away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.api.parse import parse_chat
+from gateway.clock import SYSTEM_CLOCK
+from gateway.decisions.log import DecisionLog
+from gateway.decisions.types import Ending
+from gateway.errors import InvalidRequestError, RateLimitError
+from gateway.limits.limiter import Limiter
+from gateway.routing.exchange import Exchange
+from gateway.shared.redis import open_redis
+from gateway.shared.settings import CacheSettings
+from gateway.tenants.types import Quotas, Tenant
+from tests.decision_rows import sqlite_url
+from tests.gateways import HELLO
+from tests.redis_server import RedisServer, redis_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as found:
+        yield found
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
+    if request.param == "memory":
+        yield Limiter(None, clock=SYSTEM_CLOCK)
+        return
+    server: RedisServer = request.getfixturevalue("server")
+    server.flush()
+    async with open_redis(CacheSettings(url=server.url, timeout_s=1.0), clock=SYSTEM_CLOCK) as shared:
+        found = Limiter(shared, clock=SYSTEM_CLOCK)
+        yield found
+        await found.aclose()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> DecisionLog:
+    """Takes rows, and is never asked to write them."""
+    return DecisionLog(sqlite_url(tmp_path / "log.sqlite"))
+
+
+def taken_up(log: DecisionLog, tenant: Tenant, number: int = 0, **fields: object) -> Exchange:
+    request = parse_chat(json.dumps(HELLO | fields).encode(), {})
+    return Exchange(request, clock=SYSTEM_CLOCK, log=log, request_id=f"req_{number}", tenant=tenant)
+
+
+async def test_five_hundred_callers_of_twenty_tenants_are_never_over(limiter: Limiter, log: DecisionLog) -> None:
+    rng = random.Random(11)
+    tenants = [
+        Tenant(
+            id=f"t{number}",
+            quotas=Quotas(
+                requests_per_min=rng.randint(3, 40),
+                tokens_per_min=rng.randint(100, 900),
+                concurrent=rng.randint(1, 12),
+            ),
+        )
+        for number in range(20)
+    ]
+    requests, tokens, refused = Counter[str](), Counter[str](), Counter[str]()
+    at_work: defaultdict[str, int] = defaultdict(int)
+
+    async def caller(number: int) -> None:
+        tenant = tenants[number % 20]
+        await asyncio.sleep(rng.random() * 0.2)
+        for _ in range(3):
+            exchange = taken_up(log, tenant, number, max_tokens=rng.randint(1, 60))
+            try:
+                await limiter.admit(exchange)
+            except RateLimitError as error:
+                refused[str(error.code)] += 1
+                exchange.end(Ending.FAILED)
+                await asyncio.sleep(rng.random() * 0.1)
+                continue
+            at_work[tenant.id] += 1
+            assert at_work[tenant.id] <= (tenant.quotas.concurrent or 0)
+            await asyncio.sleep(rng.random() * 0.02)
+            exchange.total_tokens = rng.randint(0, exchange.request.max_completion_tokens or 0)
+            requests[tenant.id] += 1
+            tokens[tenant.id] += exchange.total_tokens
+            at_work[tenant.id] -= 1
+            exchange.end(rng.choice(list(Ending)))
+            exchange.end(Ending.DONE)
+
+    await asyncio.gather(*(caller(number) for number in range(500)))
+    await limiter.aclose()
+    for tenant in tenants:
+        quotas = tenant.quotas
+        assert requests[tenant.id] <= (quotas.requests_per_min or 0)
+        assert tokens[tenant.id] <= (quotas.tokens_per_min or 0)
+    assert set(refused) == {"requests_quota", "tokens_quota", "concurrent_quota"}, "each of them was met"
+    assert sum(requests.values()) > 100
+
+
+async def test_every_answer_says_what_is_left(limiter: Limiter, log: DecisionLog) -> None:
+    tenant = Tenant(id="t", quotas=Quotas(requests_per_min=2, tokens_per_min=1000))
+    exchange = taken_up(log, tenant, max_tokens=100)
+    await limiter.admit(exchange)
+    assert exchange.headers["X-RateLimit-Limit-Requests"] == "2"
+    assert exchange.headers["X-RateLimit-Remaining-Requests"] == "1"
+    left = 1000 - 100 - exchange.request.prompt_bytes
+    assert exchange.headers["X-RateLimit-Remaining-Tokens"] == str(left)
+    assert 58 < float(exchange.headers["X-RateLimit-Reset-Requests"].removesuffix("s")) <= 61
+
+
+async def test_a_refusal_names_the_quota_and_the_time(limiter: Limiter, log: DecisionLog) -> None:
+    tenant = Tenant(id="t", quotas=Quotas(requests_per_min=1))
+    await limiter.admit(taken_up(log, tenant))
+    with pytest.raises(RateLimitError, match="1 requests per minute") as caught:
+        await limiter.admit(taken_up(log, tenant))
+    assert 58 <= int(caught.value.headers["Retry-After"]) <= 61
+
+
+async def test_what_can_never_fit_is_refused_for_good(limiter: Limiter, log: DecisionLog) -> None:
+    tenant = Tenant(id="t", quotas=Quotas(tokens_per_min=50))
+    with pytest.raises(InvalidRequestError, match="50 per minute") as caught:
+        await limiter.admit(taken_up(log, tenant, max_tokens=60))
+    assert caught.value.param == "max_tokens"
+
+
+async def test_a_further_attempt_reserves_its_own_tokens(limiter: Limiter, log: DecisionLog) -> None:
+    tenant = Tenant(id="t", quotas=Quotas(tokens_per_min=300))
+    exchange = taken_up(log, tenant, max_tokens=100)
+    most = 100 + exchange.request.prompt_bytes
+    await limiter.admit(exchange)
+    await limiter.more(exchange)
+    with pytest.raises(RateLimitError):
+        await limiter.more(exchange)
+    exchange.total_tokens = most + 20
+    exchange.end(Ending.DONE)
+    await limiter.aclose()
+    after = taken_up(log, tenant, max_tokens=10)
+    await limiter.admit(after)
+    assert after.headers["X-RateLimit-Remaining-Tokens"] == str(300 - most - 20 - 10 - after.request.prompt_bytes)
+
+
+async def test_without_redis_each_replica_lets_its_share_through(log: DecisionLog, tmp_path: Path) -> None:
+    tenant = Tenant(id="t", quotas=Quotas(requests_per_min=20))
+    with redis_server(tmp_path / "redis") as server:
+        async with open_redis(CacheSettings(url=server.url, timeout_s=0.05), clock=SYSTEM_CLOCK) as shared:
+            replicas = [Limiter(shared, clock=SYSTEM_CLOCK, replicas=lambda: 4) for _ in range(4)]
+            server.freeze()
+            for limiter in replicas:
+                for _ in range(5):
+                    await limiter.admit(taken_up(log, tenant))
+                with pytest.raises(RateLimitError):
+                    await limiter.admit(taken_up(log, tenant))
+
+
+async def test_two_replicas_share_one_quota(server: RedisServer, log: DecisionLog) -> None:
+    server.flush()
+    tenant = Tenant(id="t", quotas=Quotas(requests_per_min=10))
+    settings = CacheSettings(url=server.url, timeout_s=1.0)
+    async with open_redis(settings, clock=SYSTEM_CLOCK) as one, open_redis(settings, clock=SYSTEM_CLOCK) as other:
+        limiters = [Limiter(one, clock=SYSTEM_CLOCK), Limiter(other, clock=SYSTEM_CLOCK)]
+        asked = [limiters[n % 2].admit(taken_up(log, tenant, n)) for n in range(30)]
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        assert replies.count(None) == 10
