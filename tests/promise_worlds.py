@@ -24,6 +24,7 @@ from policies.types import (
     RoutingRequest,
     Weights,
 )
+from policies.utility import utilities
 
 __all__ = ("World", "candidates")
 
@@ -65,6 +66,8 @@ class World:
     ttft_s: list[float] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
     cost_usd: list[float] = field(default_factory=list)
+    utility: list[float] = field(default_factory=list)
+    """To the tenant's own weights, no price taken off."""
     _estimates: list[Estimate] = field(default_factory=list)
 
     def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> list[Estimate]:
@@ -110,6 +113,7 @@ class World:
         self.ttft_s.append(took_s)
         self.quality.append(score if judged else predicted)
         self.cost_usd.append(verdict.estimate.cost_usd)
+        self.utility.append(utilities(self._estimates, self.weights)[self._estimates.index(verdict.estimate)])
         if keeper is not None:
             able = [v for v in decision.verdicts if v.utility is not None and v.estimate is not None]
             qualities = [v.estimate.quality for v in able if v.estimate is not None]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from policies.prices import NO_PRICES
-from policies.promises.keeper import Answer, Keeper
+from policies.prices import NO_PRICES, Prices
+from policies.promises.aims import needed_mean
+from policies.promises.keeper import SPREAD, Answer, Keeper
 from policies.promises.types import Sla
 from policies.types import Limits, Weights
 from tests.promise_worlds import World
@@ -60,6 +61,30 @@ def test_a_mean_quality_is_reached_and_the_rest_stays_cheap(worse: float, judged
     assert kept(steered.quality, good) >= 0.9
     assert np.mean(steered.cost_usd) < 1.8e-4, "less than the dearest variant for all"
     assert np.mean(steered.quality) < 0.80, "and no more than was promised, with its reserve"
+
+
+class Floored(Keeper):
+    """Holds every single answer to what the mean still needs."""
+
+    @property
+    def limits(self) -> Limits:
+        floor = needed_mean(0.75, seen=self._rated, total=self._total, ahead=self._ahead, spread=SPREAD)
+        return Limits(min_quality=floor)
+
+    @property
+    def prices(self) -> Prices:
+        return NO_PRICES
+
+
+@pytest.mark.parametrize("weights", [CHEAP, Weights(speed=0.8, accuracy=0.2), Weights(speed=1, cost=1, accuracy=1)])
+def test_a_price_leaves_more_for_the_tenants_own_weights_than_a_floor_under_every_answer(weights: Weights) -> None:
+    sla, worth = Sla(window_s=100, mean_quality=0.75), []
+    for keeper in (Keeper(sla, now_s=0.0), Floored(sla, now_s=0.0)):
+        world = World(weights=weights)
+        world.run(REQUESTS, keeper=keeper)
+        assert kept(world.quality, good) >= 0.95
+        worth.append(np.mean(world.utility))
+    assert worth[0] > 1.05 * worth[1]
 
 
 def test_windows_of_few_requests_are_steered_too() -> None:
