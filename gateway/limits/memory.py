@@ -41,7 +41,7 @@ class MemoryQuotas:
 
     async def reserve(self, ask: Ask) -> Reply:
         """Reserve everything asked for, at once, or nothing."""
-        now_s, quotas, counts = self._clock.wall_s(), ask.quotas, self._counts[ask.tenant]
+        now_s, quotas, counts = self._clock.monotonic_s(), ask.quotas, self._counts[ask.tenant]
         self._forget(counts, now_s)
         waits: dict[Refused, float] = {
             "requests": _wait_s(counts.requests, ask.requests, quotas.requests_per_min, now_s),
@@ -74,7 +74,7 @@ class MemoryQuotas:
 
     async def renew(self, leases: dict[str, list[str]]) -> None:
         """Say which requests are still at work, by tenant."""
-        until_s = self._clock.wall_s() + LEASE_S
+        until_s = self._clock.monotonic_s() + LEASE_S
         for tenant, names in leases.items():
             self._counts[tenant].leases.update(dict.fromkeys(names, until_s))
 

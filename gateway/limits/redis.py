@@ -30,7 +30,7 @@ local counts, totals, last = {{r = {{}}, t = {{}}}}, {{r = 0, t = 0}}, {{r = 0, 
 local flat = redis.call('HGETALL', KEYS[1])
 for i = 1, #flat, 2 do
   local kind, at, count = string.sub(flat[i], 1, 1), tonumber(string.sub(flat[i], 2)), tonumber(flat[i + 1])
-  if at < second - {WINDOW_S} then
+  if at < second - {WINDOW_S} or at > second then  -- what lies ahead was counted before the clock was set back
     redis.call('HDEL', KEYS[1], flat[i])
   elseif count > 0 then
     table.insert(counts[kind], {{at, count}})
@@ -51,6 +51,7 @@ local function wait_ms(kind)
 end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now_ms)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], now_ms + {(LEASE_S + 1) * 1000}, '+inf')
 local waits = {{wait_ms('r'), wait_ms('t'), 0}}
 if concurrent >= 0 and asked.r > 0 and redis.call('ZCARD', KEYS[2]) >= concurrent then waits[3] = 1000 end
 local refused = 0

@@ -32,7 +32,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     refused: Refused | None
     """The quota that has no room; None where all was reserved."""
     second: int
-    """Second since the epoch under which it was counted."""
+    """Second of the counting clock under which it was counted."""
     retry_after_s: float
     """Until there is room, should nobody else take it; 0 where nothing was refused."""
     requests_left: int

@@ -168,3 +168,23 @@ async def test_scripts_forgotten_by_redis_are_sent_again(server: RedisServer) ->
         for _ in range(3):
             server.flush()
             assert (await store.reserve(ask(Quotas(requests_per_min=1)))).refused is None
+
+
+async def test_a_clock_of_redis_that_is_set_back_blocks_nobody(server: RedisServer) -> None:
+    server.flush()
+    quotas = Quotas(requests_per_min=3, concurrent=3)
+    with server.client() as client:
+        ahead_s = int(client.time()[0]) + 3600  # type: ignore[index]
+        client.hset("trilemma:quota:{t}:minute", f"r{ahead_s}", 3)
+        client.zadd("trilemma:quota:{t}:leases", {name: (ahead_s + LEASE_S) * 1000 for name in "abc"})
+    async with open_redis(CacheSettings(url=server.url, timeout_s=1.0), clock=SYSTEM_CLOCK) as shared:
+        assert shared is not None
+        assert (await RedisQuotas(shared).reserve(ask(quotas, lease="d"))).requests_left == 2
+
+
+async def test_the_clock_on_the_wall_does_not_count_in_memory() -> None:
+    wall_s = iter([1e9, 2e9, 5e8])
+    store = MemoryQuotas(Clock(wall_s=lambda: next(wall_s), monotonic_s=lambda: 7.0))
+    quotas = Quotas(requests_per_min=2)
+    refused = [(await store.reserve(ask(quotas, lease=str(n)))).refused for n in range(3)]
+    assert refused == [None, None, "requests"]
