@@ -82,7 +82,7 @@ async def test_streams_run_on_for_the_drain_time_and_are_cut_after_it(tmp_path: 
                 if finishes:
                     assert len([chunk async for chunk in stream]) >= 6
                 else:
-                    with pytest.raises(openai.APIError):
+                    with pytest.raises(openai.APIError, match="the gateway is restarting"):
                         [chunk async for chunk in stream]
                 await wait(process)
     [record] = export(f"sqlite:///{tmp_path / 'trilemma.db'}")
