@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
+
+from gateway.decisions.exclusive import take_lock
 
 __all__ = ("upgrade",)
 
@@ -30,15 +31,7 @@ def upgrade(engine: Engine) -> None:
         if MigrationContext.configure(connection).get_current_revision() == head:
             return
     with engine.connect() as connection:
-        _lock(connection)
+        take_lock(connection, lock_key=_LOCK_KEY)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
-
-
-def _lock(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        # The driver begins transactions late; this takes the write lock before the version is read.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))

@@ -7,14 +7,15 @@ affairs is reached again by one more row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from gateway.decisions.exclusive import exclusive
 from gateway.decisions.schema import policy_activations, policy_versions
 from gateway.policyops.errors import NoSuchVersionError
 from gateway.policyops.types import Action, Activation, State, Version
@@ -109,17 +110,9 @@ class PolicyStore:
                 _activate(connection, target, Action.ROLLBACK, author=author, reason=reason, now_s=now_s)
             return _find(connection, target)
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self) -> AbstractContextManager[Connection]:
         """A transaction that no other process writes policies beside."""
-        with self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                # The driver begins transactions late; this takes the write lock before anything is read.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
-            yield connection
-            connection.commit()
+        return exclusive(self._engine, lock_key=_LOCK_KEY)
 
 
 def _history(connection: Connection) -> list[Activation]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 
+from policies.documents.lenient import convert_known
 from policies.documents.schema import PolicyDocument
 from policies.documents.yaml_text import parse_yaml
 from policies.errors import DocumentError
@@ -28,7 +28,7 @@ def decode_stored(text: str, *, source_name: str) -> PolicyDocument:
     """
     _, plain = parse_yaml(text, source_name=source_name)
     try:
-        return msgspec.convert(_known(_with_known_rules(plain), _DOCUMENT), PolicyDocument)
+        return convert_known(_with_known_rules(plain), PolicyDocument)
     except msgspec.ValidationError as error:
         raise DocumentError(source_name=source_name, line=1, column=1, what=str(error)) from None
 
@@ -42,22 +42,3 @@ def _with_known_rules(plain: Any) -> Any:  # noqa: ANN401 - any plain value
 def _conditions(rule: object) -> set[str]:
     match = rule.get("match") if isinstance(rule, dict) else None
     return set(match) if isinstance(match, dict) else set()
-
-
-def _known(value: Any, info: inspect.Type) -> Any:  # noqa: ANN401 - any plain value
-    """The value without the keys that its type does not have."""
-    if isinstance(info, inspect.Metadata):
-        return _known(value, info.type)
-    if isinstance(info, inspect.UnionType):
-        inner = [member for member in info.types if not isinstance(member, inspect.NoneType)]
-        return _known(value, inner[0]) if len(inner) == 1 else value
-    if isinstance(info, inspect.StructType) and isinstance(value, dict):
-        return {f.encode_name: _known(value[f.encode_name], f.type) for f in info.fields if f.encode_name in value}
-    if isinstance(info, inspect.DictType) and isinstance(value, dict):
-        return {key: _known(inner, info.value_type) for key, inner in value.items()}
-    if isinstance(info, inspect.CollectionType) and isinstance(value, list):
-        return [_known(inner, info.item_type) for inner in value]
-    return value
-
-
-_DOCUMENT = inspect.type_info(PolicyDocument)
