@@ -7,10 +7,12 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from gateway.errors import ForbiddenError
-from gateway.tenants.types import Principal, Role
+from gateway.api.local import is_local
+from gateway.errors import AuthenticationError, ForbiddenError
+from gateway.tenants.directory import Directory
+from gateway.tenants.types import ANYONE, Principal, Role
 
-__all__ = ("OPEN", "authorise", "needs", "principal")
+__all__ = ("OPEN", "authorise", "may", "needed_role", "needs", "principal")
 
 _OPTION = "access"
 _KEY = "principal"
@@ -27,6 +29,16 @@ def needs(role: Role) -> dict[str, object]:
     return {_OPTION: role}
 
 
+def needed_role(handler: BaseRouteHandler) -> object:
+    """What a handler states: a role, `open`, or None, which nobody has."""
+    return handler.opt.get(_OPTION)
+
+
+def may(who: Principal, role: Role) -> bool:
+    """Whether somebody has this role or a higher one."""
+    return _ORDER.index(who.role) >= _ORDER.index(role)
+
+
 def principal(connection: Connection) -> Principal:
     """Who sent the request, as `authorise` found."""
     found: Principal = connection.scope["state"][_KEY]
@@ -40,12 +52,31 @@ def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
         AuthenticationError: No key, or none in force.
         ForbiddenError: The key's role is too low, or nobody said who may call this.
     """
-    needed = handler.opt.get(_OPTION)
+    needed = needed_role(handler)
     if needed == OPEN[_OPTION]:
         return
-    host = connection.client.host if connection.client else None
-    directory = connection.app.state.services.directory
-    found = directory.authenticate(connection.headers.get("authorization"), client_host=host)
-    if needed is None or _ORDER.index(found.role) < _ORDER.index(needed):
+    found = _authenticated(connection, connection.app.state.services.directory)
+    if not isinstance(needed, Role) or not may(found, needed):
         raise ForbiddenError(f"this key's role is `{found.role}`; this route needs `{needed or 'nobody'}`")
     connection.scope["state"][_KEY] = found
+
+
+def _authenticated(connection: Connection, directory: Directory) -> Principal:
+    if not directory.keyless:
+        return directory.authenticate(_key(connection))
+    if is_local(connection):
+        return ANYONE
+    raise AuthenticationError(
+        "without tenants only this machine's own programs are served, and nothing that a proxy or a web page sends;"
+        " `trilemma tenants add NAME` makes a tenant and its key"
+    )
+
+
+def _key(connection: Connection) -> str | None:
+    """The key that was sent; `Authorization: Bearer KEY` wins over `X-Api-Key: KEY`."""
+    headers = connection.headers
+    stated = headers.get("authorization")
+    if stated is None:
+        return headers.get("x-api-key")
+    scheme, _, key = stated.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None

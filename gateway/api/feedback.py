@@ -10,7 +10,8 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from gateway.api.access import needs
+from gateway.api.access import may, needs, principal
+from gateway.api.body import body_of
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
 from gateway.api.wire import FeedbackBody
@@ -26,8 +27,8 @@ __all__ = ("feedback", "show_decision")
 @post("/v1/feedback", status_code=200, opt=documents(FeedbackBody, "The score was recorded.") | needs(Role.CALLER))
 async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
     """Join a score to the decision it judges."""
-    body = decode_body(await request.body(), FeedbackBody)
-    if not await services.log.knows(body.decision_id):
+    body = decode_body(await body_of(request), FeedbackBody)
+    if not _sees(request, await services.log.tenant_of(body.decision_id)):
         raise NotFoundError(f"decision `{body.decision_id}` does not exist", param="decision_id")
     wall_s = services.clock.wall_s()
     row = ObservationRow(
@@ -47,10 +48,18 @@ async def feedback(request: Request[Any, Any, State], services: NamedDependency[
     "/v1/decisions/{decision_id:str}",
     opt=documents(None, "The decision, its outcome, its scores.") | needs(Role.CALLER),
 )
-async def show_decision(decision_id: FromPath[str], services: NamedDependency[Services]) -> dict[str, Any]:
+async def show_decision(
+    decision_id: FromPath[str], request: Request[Any, Any, State], services: NamedDependency[Services]
+) -> dict[str, Any]:
     """Show a decision with its outcome and observations."""
     record = await services.log.find(decision_id)
-    if record is None:
+    if record is None or not _sees(request, record.decision.tenant):
         raise NotFoundError(f"decision `{decision_id}` does not exist")
     shown: dict[str, Any] = msgspec.to_builtins(record)
     return shown
+
+
+def _sees(request: Request[Any, Any, State], tenant: str | None) -> bool:
+    """Whether a decision about this tenant's request is for the caller to see; others do not exist to it."""
+    who = principal(request)
+    return tenant is not None and (tenant == who.tenant.id or may(who, Role.OPERATOR))

@@ -132,16 +132,17 @@ class DecisionLog:
             await self.flush()
         return await self._run(lambda: find(self._engine, decision_id))
 
-    async def knows(self, decision_id: str) -> bool:
-        """Whether a decision exists, in the buffer or in the database.
+    async def tenant_of(self, decision_id: str) -> str | None:
+        """Whose request a decision was about, in the buffer or in the database; None if there is no such decision.
 
         Raises:
             SQLAlchemyError: The database cannot be read.
         """
-        waiting = itertools.chain(self._batch, self._rows)
-        if any(isinstance(row, DecisionRow) and row.decision_id == decision_id for row in waiting):
-            return True
-        return await self._run(lambda: find(self._engine, decision_id)) is not None
+        for row in itertools.chain(self._batch, self._rows):
+            if isinstance(row, DecisionRow) and row.decision_id == decision_id:
+                return row.tenant
+        found = await self._run(lambda: find(self._engine, decision_id))
+        return None if found is None else found.decision.tenant
 
     async def choices(self) -> dict[str, int]:
         """How many decisions chose each variant, as far as they are written.

@@ -1,28 +1,187 @@
-"""Finds the principal behind a key, without leaving the process."""
+"""Finds the principal behind a key, without leaving the process.
+
+All tenants and keys are held in memory and follow the database: a cheap look every second, a full one when something
+has changed. Nothing that is wrong with the database reaches a request: what was known last holds on, and the trouble
+is told once. Keys that expire do so by the clock, database or not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+import contextlib
+import hmac
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy.engine import Engine
 
 from gateway.clock import Clock
+from gateway.errors import AuthenticationError
 from gateway.settings import Settings
-from gateway.tenants.types import ANYONE, Principal
+from gateway.tenants.keys import KeyRecord, digest_of, key_id_of
+from gateway.tenants.store import Snapshot, TenantStore
+from gateway.tenants.types import ANYONE, Principal, Tenant
 
-__all__ = ("Directory", "open_directory")
+__all__ = ("POLL_S", "Directory", "open_directory")
+
+T = TypeVar("T")
+
+POLL_S = 1.0
+"""How long a change of tenants or keys takes to be in force on every replica, at most, while the database answers."""
+
+HEADERS = {"WWW-Authenticate": 'Bearer realm="trilemma"'}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Credential:
+    digest: str
+    principal: Principal
+    record: KeyRecord
 
 
 class Directory:
-    """All tenants and keys, as this process knows them."""
+    """All tenants and keys, as this process knows them. For the event loop's thread only."""
 
-    def authenticate(self, authorization: str | None, *, client_host: str | None) -> Principal:
-        """Who sends this `Authorization` header."""
-        return ANYONE
+    def __init__(self, store: TenantStore, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._seen = -1
+        self._credentials: Mapping[str, _Credential] = {}
+        self._tenants: Mapping[str, Tenant] = {}
+        self._keyless = False
+        self._trouble = ""
+        self._refreshing = asyncio.Lock()
+        """One look at a time: an older one must not end after a newer one."""
+
+    @property
+    def keyless(self) -> bool:
+        """Whether there are no tenants, so that this machine's own users need no key, and nobody else has one."""
+        return self._keyless
+
+    @property
+    def tenants(self) -> list[Tenant]:
+        """All tenants that are served, by name; without any, the one that this machine's own users are."""
+        return [ANYONE.tenant] if self._keyless else sorted(self._tenants.values(), key=lambda tenant: tenant.id)
+
+    def find(self, tenant_id: str) -> Tenant | None:
+        """A tenant that is served."""
+        return next((tenant for tenant in self.tenants if tenant.id == tenant_id), None)
+
+    def authenticate(self, key: str | None) -> Principal:
+        """Whose key this is.
+
+        The look-up is by the digest of all of the key, in a table: it takes the same time whatever the key, and
+        nothing but a key of the right form is even hashed.
+
+        Raises:
+            AuthenticationError: There is none, or it is not in force.
+        """
+        if not key:
+            raise _refused("this gateway needs a key: send `Authorization: Bearer KEY`")
+        key_id = key_id_of(key)
+        if key_id is None:
+            raise _refused("the key is malformed: one begins with `tri_` and has 49 characters")
+        digest = digest_of(key)
+        found = self._credentials.get(digest)
+        in_force = found is not None and found.record.in_force(now_s=self._clock.wall_s())
+        if found is None or not in_force or not hmac.compare_digest(found.digest, digest):
+            raise _refused(f"key `{key_id}` is not in force: it is unknown, expired or revoked")
+        return found.principal
+
+    async def change(self, work: Callable[[TenantStore], T]) -> T:
+        """Do something with the stored tenants, on a thread; what it changes is in force here at once.
+
+        Raises:
+            SQLAlchemyError: The database refused.
+            TenantsError: As the store's methods do.
+        """
+        result = await asyncio.to_thread(work, self._store)
+        await self.refresh()
+        return result
+
+    async def read(self, work: Callable[[TenantStore], T]) -> T:
+        """Look something up in the stored tenants, on a thread.
+
+        Raises:
+            SQLAlchemyError: The database refused.
+            TenantsError: As the store's methods do.
+        """
+        return await asyncio.to_thread(work, self._store)
+
+    async def refresh(self) -> None:
+        """Take over what has changed; what is wrong with the database is told once."""
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._look, self._seen)
+            trouble = ""
+        except Exception as error:  # noqa: BLE001 - a directory that is never looked at again would be worse
+            found, trouble = None, f"{type(error).__name__}: {error}"
+        if found is not None:
+            self.take(found)
+        if trouble != self._trouble:
+            logger.warning("tenants cannot be followed, what was known holds on: %s", trouble or "they can again")
+            self._trouble = trouble
+
+    def take(self, found: Snapshot) -> None:
+        """Have all of this in force, and nothing else."""
+        tenants = dict(found.tenants)
+        if ANYONE.tenant.id not in found.names:
+            # The operator's own has keys too, though it has no row: commands make them for themselves.
+            tenants[ANYONE.tenant.id] = ANYONE.tenant
+        self._credentials = {
+            digest: _Credential(
+                digest=digest,
+                record=key,
+                principal=Principal(tenant=tenants[key.tenant], role=key.role, key_id=key.key_id),
+            )
+            for digest, key in found.keys.items()
+            if key.tenant in tenants
+        }
+        self._tenants, self._keyless, self._seen = found.tenants, not found.names, found.change
+
+    def _look(self, seen: int) -> Snapshot | None:
+        return self._store.snapshot() if self._store.last_change() != seen else None
 
 
 @asynccontextmanager
-async def open_directory(settings: Settings, engine: Engine, *, clock: Clock) -> AsyncGenerator[Directory, None]:
-    """A directory that follows the database until it is closed."""
-    yield Directory()
+async def open_directory(
+    settings: Settings, engine: Engine, *, clock: Clock, poll_s: float = POLL_S
+) -> AsyncGenerator[Directory, None]:
+    """A directory that follows the database until it is closed; the configured tenants are added to it before.
+
+    Raises:
+        SQLAlchemyError: The database cannot be read. A gateway that knows no tenants must not take that for none.
+    """
+    store = TenantStore(engine)
+    directory = Directory(store, clock=clock)
+    await asyncio.to_thread(store.bootstrap, settings.tenants, now_s=clock.wall_s())
+    directory.take(await asyncio.to_thread(store.snapshot))
+    closing = asyncio.Event()
+    following = asyncio.create_task(_follow(directory, closing, poll_s=poll_s))
+    try:
+        yield directory
+    finally:
+        closing.set()  # A look in progress is ended first, so that its connection is given back.
+        await following
+
+
+async def _follow(directory: Directory, closing: asyncio.Event, *, poll_s: float) -> None:
+    while not closing.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), poll_s)
+            return
+        await directory.refresh()
+
+
+def _refused(message: str) -> AuthenticationError:
+    error = AuthenticationError(f"{message}; `trilemma tenants keys add TENANT` makes one")
+    error.headers |= HEADERS
+    return error

@@ -84,9 +84,9 @@ async def test_buffered_written_and_unknown_decisions_are_told_apart(log: Decisi
     await log.flush()
     log.record(decision("buffered"))
     log.record(outcome("no_decision"))
-    assert await log.knows("written")
-    assert await log.knows("buffered")
-    assert not await log.knows("no_decision")
+    assert await log.tenant_of("written")
+    assert await log.tenant_of("buffered")
+    assert not await log.tenant_of("no_decision")
     assert log.stats.backlog == 2, "asking writes nothing"
 
 
@@ -144,9 +144,9 @@ async def test_a_row_no_database_can_take_holds_up_no_other(log: DecisionLog, po
     await log.flush()
     stats = log.stats
     assert (stats.written, stats.refused, stats.failures, stats.backlog) == (2, 1, 0, 0)
-    assert await log.knows("before")
-    assert await log.knows("after")
-    assert not await log.knows("bad")
+    assert await log.tenant_of("before")
+    assert await log.tenant_of("after")
+    assert not await log.tenant_of("bad")
 
 
 async def test_recording_neither_waits_nor_fails_while_there_is_no_database(url: str) -> None:

@@ -55,7 +55,7 @@ async def test_a_locked_database_is_retried_in_order_and_nothing_is_lost(file: P
         log.record(decision(f"dec_{number}", created_at_s=float(number)))
     await until(lambda: log.stats.failures >= 2)
     assert (log.stats.backlog, log.stats.written) == (700, 0)
-    assert await log.knows("dec_0"), "what waits is known"
+    assert await log.tenant_of("dec_0"), "what waits is known"
     other.execute("ROLLBACK")
     other.close()
     await until(lambda: log.stats.written == 700)
@@ -96,7 +96,7 @@ async def test_a_decision_is_known_while_its_writing_fails(file: Path) -> None:
     flushing = asyncio.create_task(log.flush())
     while not log._batch:
         await asyncio.sleep(0)
-    assert await log.knows("dec_1")
+    assert await log.tenant_of("dec_1")
     with pytest.raises(OperationalError, match="locked"):
         await flushing
     other.close()

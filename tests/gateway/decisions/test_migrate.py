@@ -18,6 +18,7 @@ from gateway.decisions.read import export
 from gateway.decisions.schema import metadata, open_engine
 from gateway.decisions.types import Record
 from gateway.decisions.write import insert
+from gateway.tenants import tables  # noqa: F401 - so that the metadata has them
 from tests.decision_rows import decision, sqlite_url
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,7 +40,8 @@ def test_migrations_lead_to_the_tables_the_code_uses(url: str) -> None:
     engine = open_engine(url)
     upgrade(engine)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        opts = {"compare_type": True, "compare_server_default": _defaults_differ}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 
@@ -84,6 +86,15 @@ def test_earlier_exports_are_read_by_the_current_types(golden: tuple[str, list[d
     assert [_kept(msgspec.to_builtins(msgspec.convert(line, Record)), line) for line in written] == [True] * len(
         written
     )
+
+
+def _defaults_differ(
+    _context: Any, _found: Any, _expected: Any, inspected: str | None, _default: Any, rendered: str | None
+) -> bool | None:
+    """PostgreSQL shows the type of a JSON default and cannot compare two of them; None leaves the rest to Alembic."""
+    if inspected is not None and inspected.endswith("::json"):
+        return inspected.removesuffix("::json") != rendered
+    return None
 
 
 def _kept(now: Any, then: Any) -> bool:
