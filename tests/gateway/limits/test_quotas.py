@@ -176,7 +176,7 @@ async def test_a_clock_of_redis_that_is_set_back_blocks_nobody(server: RedisServ
     with server.client() as client:
         ahead_s = int(client.time()[0]) + 3600  # type: ignore[index]
         client.hset("trilemma:quota:{t}:minute", f"r{ahead_s}", 3)
-        client.zadd("trilemma:quota:{t}:leases", {name: (ahead_s + LEASE_S) * 1000 for name in "abc"})
+        client.zadd("trilemma:quota:{t}:leases", dict.fromkeys("abc", (ahead_s + LEASE_S) * 1000))
     async with open_redis(CacheSettings(url=server.url, timeout_s=1.0), clock=SYSTEM_CLOCK) as shared:
         assert shared is not None
         assert (await RedisQuotas(shared).reserve(ask(quotas, lease="d"))).requests_left == 2
