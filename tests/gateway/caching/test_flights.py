@@ -33,9 +33,11 @@ async def fly(flights: Flights[str], made: list[int], number: int, *, fails: boo
     return "answer"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=400)
 @given(
-    plans=st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 12) | st.none()), max_size=12),
+    plans=st.lists(
+        st.tuples(st.booleans(), st.integers(1, 4), st.none() | st.integers(0, 12)), min_size=2, max_size=8
+    ),
 )
 def test_one_answer_serves_all_whoever_fails_or_is_cut(plans: list[tuple[bool, int, int | None]]) -> None:
     """Each plan: whether it fails when it leads, how long it takes, and after how many turns it is cut."""
