@@ -46,6 +46,7 @@ from gateway.routing.retry import Retries
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.shared.redis import open_redis
+from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.tenants.directory import open_directory
@@ -84,7 +85,9 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     await _started(stack, PolicyWatcher(policies, PolicyStore(engine)))
     redis = await stack.enter_async_context(open_redis(settings.cache, clock=clock))
     directory = await stack.enter_async_context(open_directory(settings, engine, clock=clock))
-    ledger = await stack.enter_async_context(open_ledger(engine, clock=clock))
+    ledger = await stack.enter_async_context(
+        open_ledger(engine, clock=clock, interval_s=settings.store.flush_interval_s)
+    )
     decider = Decider(
         catalogue=catalogue,
         aliases=settings.aliases,
@@ -99,7 +102,14 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     )
     judge = Judge(Checker())
     stack.push_async_callback(judge.aclose)
-    limiter = Limiter(redis, clock=clock, longest_answer_tokens=_longest_answer_tokens(settings))
+    replicas = Replicas(redis, catalogue=catalogue, rng=np.random.default_rng())
+    stack.push_async_callback(replicas.aclose)
+    limiter = Limiter(
+        redis,
+        clock=clock,
+        longest_answer_tokens=_longest_answer_tokens(settings),
+        replicas=lambda: replicas.count,
+    )
     stack.push_async_callback(limiter.aclose)
     caller = Caller(
         catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server, calls=settings.calls
@@ -121,7 +131,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     await estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), estimators.watch(), limiter.keep()):
+    for work in (catalogue.watch(), estimators.watch(), limiter.keep(), replicas.keep()):
         _run(stack, work)
     return Services(
         settings=settings,

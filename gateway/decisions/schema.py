@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine, make_url
 
 __all__ = (
     "decisions",
+    "ledger_grants",
     "metadata",
     "observations",
     "open_engine",
@@ -113,6 +114,19 @@ policy_activations = sa.Table(
     sa.Column("author", sa.String(128), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_at_s", sa.Double, nullable=False),
+)
+
+
+ledger_grants = sa.Table(
+    "ledger_grants",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("period_s", sa.Double, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("process", sa.String(32), primary_key=True),
+    sa.Column("granted_nusd", sa.BigInteger, nullable=False),
+    sa.Column("spent_nusd", sa.BigInteger, nullable=False),
+    sa.Column("renewed_at_s", sa.Double, nullable=False),
 )
 
 
