@@ -41,6 +41,9 @@ SEED_ANSWERS = 5.0
 SPREAD = 0.15
 """Standard deviation of the predicted quality from prompt to prompt."""
 
+MOST_AHEAD = 300.0
+"""Requests over which what was saved is used up, or what was lost made up for, however long the window is."""
+
 HIGHEST_PRICE = 1e3
 """Above any utility: from there on only quality counts."""
 
@@ -128,11 +131,11 @@ class Keeper:
 
     @property
     def _ahead(self) -> float:
-        """Requests that the rest of the window is expected to bring."""
+        """Requests that the rest of the window is expected to bring, as far as it is looked ahead."""
         left_s = (self.window + 1) * self._sla.window_s - self._seen_s
         if not self._gap_s:
-            return max(LEAST_AHEAD, float(self._admitted))
-        return max(LEAST_AHEAD, left_s / self._gap_s)
+            return min(MOST_AHEAD, max(LEAST_AHEAD, float(self._admitted)))
+        return min(MOST_AHEAD, max(LEAST_AHEAD, left_s / self._gap_s))
 
     def _roll(self, now_s: float) -> None:
         """Begin anew in a new window; what was learned of the predictions stays."""

@@ -1,0 +1,91 @@
+"""Promises at work in a gateway: the same prompts go elsewhere once a window falls behind, and the report says so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gateway.api.parse import parse_chat
+from gateway.decisions.types import Ending
+from gateway.routing.exchange import Exchange
+from gateway.services import Services
+from gateway.tenants.clamp import clamped
+from gateway.tenants.types import Spend, Tenant
+from policies.promises.types import Sla
+from tests.gateways import opened, remote
+from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
+
+WHOLE = Answer(body=completion_body("yes"))
+CHEAP, GOOD = {"quality": 0.5, "tpot_s": 0.001}, {"quality": 0.9, "tpot_s": 0.1}
+SPEEDY = {"epsilon": 0.0, "priorities": {"balanced": {"speed": 0.9, "accuracy": 0.1}}}
+LONG = 1e7
+"""Seconds: the window that runs does not end during a test."""
+
+
+async def ask(services: Services, tenant: Tenant, *, stream: bool = False) -> Exchange:
+    """One request of a tenant, answered."""
+    body = b'{"messages": [{"role": "user", "content": "hello"}], "stream": %s}' % (b"true" if stream else b"false")
+    exchange = Exchange(
+        clamped(parse_chat(body, {}), tenant),
+        tenant=tenant,
+        clock=services.clock,
+        log=services.log,
+        request_id="req_1",
+    )
+    async for _ in services.answering.events(exchange):
+        pass
+    exchange.end(Ending.DONE)
+    return exchange
+
+
+async def test_a_tenant_that_was_promised_quality_gets_what_it_takes_and_the_other_does_not(tmp_path: Path) -> None:
+    law = Tenant(id="law", sla=Sla(window_s=LONG, mean_quality=0.8, availability=0.9))
+    plain = Tenant(id="plain")
+    async with ScriptedProvider(WHOLE) as one, ScriptedProvider(WHOLE) as other:
+        variants = [remote("cheap", one, **CHEAP), remote("good", other, **GOOD)]
+        async with opened(tmp_path, *variants, policy=SPEEDY, cache={"exact": False}) as services:
+            chosen = {t.id: Counter([(await ask(services, t)).variant for _ in range(60)]) for t in (law, plain)}
+            report = await services.reports.of(law)
+    assert chosen["plain"] == {"cheap": 60}
+    assert chosen["law"]["good"] >= 45, "three quarters of them bring the mean to 0.8"
+    quality, availability = report.promises
+    assert quality.now == pytest.approx((0.9 * chosen["law"]["good"] + 0.5 * chosen["law"]["cheap"]) / 60)
+    assert (quality.now_verdict, availability.now_verdict) == ("kept", "kept")
+    assert (report.requests, report.observed_share) == (60, 0.0)
+
+
+async def test_answers_that_come_late_send_the_next_request_elsewhere(tmp_path: Path) -> None:
+    hasty = Tenant(id="hasty", sla=Sla(window_s=LONG, ttft_p95_s=0.15))
+    late = Answer(events=chat_events("yes"), first_after_s=0.2)
+    async with ScriptedProvider(late) as one, ScriptedProvider(Answer(events=chat_events("yes"))) as other:
+        stated = {"tpot_s": 0.01}
+        variants = [
+            remote("late", one, quality=0.9, ttft_s=0.1, **stated),
+            remote("soon", other, quality=0.5, ttft_s=0.02, **stated),
+        ]
+        policy = {"epsilon": 0.0, "priorities": {"balanced": {"accuracy": 1}}}
+        async with opened(tmp_path, *variants, policy=policy, cache={"exact": False}) as services:
+            chosen = [(await ask(services, hasty, stream=True)).attempts[0].variant for _ in range(12)]
+            report = await services.reports.of(hasty)
+    assert chosen[0] == "late", "and left at the limit, too late for the first word to come in time"
+    assert set(chosen[6:]) == {"soon"}, chosen
+    [ttft] = report.promises
+    assert ttft.now_verdict == "broken", "the first ones were late, and twelve requests may not be late at all"
+    assert ttft.burn_long is not None
+    assert ttft.burn_long > 1.0
+
+
+async def test_a_tenants_own_budget_is_spread_over_its_period(tmp_path: Path) -> None:
+    poor = Tenant(id="poor", budget=Spend(usd=1e-3, period_s=LONG))
+    async with ScriptedProvider(WHOLE) as one, ScriptedProvider(WHOLE) as other:
+        dear = {"price": {"prompt_per_mtok_usd": 50.0, "completion_per_mtok_usd": 50.0}}
+        variants = [remote("cheap", one, quality=0.5), remote("dear", other, quality=0.9, **dear)]
+        policy = {"epsilon": 0.0, "priorities": {"balanced": {"accuracy": 1}}}
+        async with opened(tmp_path, *variants, policy=policy, cache={"exact": False}) as services:
+            chosen = [(await ask(services, poor)).variant for _ in range(40)]
+            report = await services.reports.of(poor)
+    assert "cheap" in chosen[20:], chosen
+    assert report.budget is not None
+    assert 0.0 < report.budget.spent_usd <= 1e-3
