@@ -162,6 +162,7 @@ def _body(variant: str, item: TaskItem, *, tasks: str) -> dict[str, Any]:
     return {
         "model": variant,
         "messages": [{"role": "user", "content": item.prompt}],
+        "cache": {"mode": "no-store"},  # What is measured is the variant.
         "temperature": 0,
         "max_tokens": item.max_tokens,
         "stream": True,
