@@ -70,8 +70,8 @@ def _candidate(view: VariantView) -> Candidate:
     variant, load = view.variant, view.status.load
     reported = max(0, load.running - view.guests) if load else 0
     queued = load.queued if load else 0
-    # The report may be older than requests this process has sent since: never believe less than our own count.
-    ours = max(0, view.in_flight - reported - queued)
+    # The report may be older than requests sent since: never believe less than the replicas' own counts.
+    ours = max(0, view.in_flight + view.others_in_flight - reported - queued)
     running = min(reported + ours, variant.max_running)
     shut = None if view.shut_s is None else _shut(view.shut_s)
     return Candidate(

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +45,8 @@ class VariantView(msgspec.Struct, frozen=True, kw_only=True):
     card: Card | None = None
     in_flight: int = 0
     """Requests this process has at it."""
+    others_in_flight: int = 0
+    """Requests other replicas have at it, where it is a server they share; about a second old."""
     guests: int = 0
     """Work this process has at it that gives way to requests; the load reported counts it."""
     shut_s: float | None = None
@@ -62,6 +64,8 @@ class Catalogue:
         self._variants = {variant.name: variant for variant in variants}
         self.generators = frozenset(variant.name for variant in variants if not variant.embeds_only)
         """Variants that generate text; the others only embed it."""
+        self.others_in_flight: Mapping[str, int] = {}
+        """Requests other replicas have at remote variants; whoever hears of them puts them here."""
         self._control = control
         self._store = store
         self._status = {
@@ -90,6 +94,7 @@ class Catalogue:
             status=self._status[name],
             card=self._cards.get(name),
             in_flight=self._in_flight[name],
+            others_in_flight=self.others_in_flight.get(name, 0),
             guests=sum(place == name for place in self._guests.values()),
             shut_s=self.health.shut_s(name),
         )
@@ -243,7 +248,7 @@ def _busy(view: VariantView) -> bool:
     """Whether requests are at work; starting takes as much."""
     load = view.status.load
     reported = load.running + load.queued - view.guests if load else 0
-    return view.in_flight > 0 or reported > 0 or view.status.state is WorkerState.LOADING
+    return view.in_flight + view.others_in_flight > 0 or reported > 0 or view.status.state is WorkerState.LOADING
 
 
 def _initial_state(variant: Variant) -> WorkerState:
