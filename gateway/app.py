@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from gateway.api.access import authorise
+from gateway.api.admin.routes import ADMIN_ROUTES
 from gateway.api.embeddings import embeddings
 from gateway.api.feedback import feedback, show_decision
 from gateway.api.generate import chat_completions, completions
@@ -63,6 +64,7 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             livez,
             readyz,
             openapi_json,
+            *ADMIN_ROUTES,
         ],
         guards=[authorise],
         dependencies={"services": Provide(provide_services, sync_to_thread=False)},

@@ -30,6 +30,7 @@ from gateway.ledger.ledger import open_ledger
 from gateway.limits.limiter import Limiter
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
+from gateway.policyops.known import known_here
 from gateway.policyops.store import PolicyStore
 from gateway.policyops.watcher import PolicyWatcher
 from gateway.routing.answering import Answering
@@ -82,7 +83,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models), health=health
     )
     stack.push_async_callback(catalogue.aclose)
-    await _started(stack, PolicyWatcher(policies, PolicyStore(engine)))
+    policy_store = PolicyStore(engine)
+    await _started(stack, PolicyWatcher(policies, policy_store))
     redis = await stack.enter_async_context(open_redis(settings.cache, clock=clock))
     directory = await stack.enter_async_context(open_directory(settings, engine, clock=clock))
     ledger = await stack.enter_async_context(
@@ -140,6 +142,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         catalogue=catalogue,
         decider=decider,
         policies=policies,
+        policy_store=policy_store,
+        known=lambda: known_here(settings, paths),
         estimators=estimators,
         answering=answering,
         embeddings=embeddings,

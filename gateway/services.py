@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
@@ -12,6 +13,7 @@ from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.signals import Signals
 from gateway.ledger.ledger import Ledger
 from gateway.policyops.active import ActivePolicy
+from gateway.policyops.store import PolicyStore
 from gateway.routing.answering import Answering
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.decider import Decider
@@ -20,6 +22,7 @@ from gateway.settings import Settings
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.tenants.directory import Directory
+from policies.documents.findings import Known
 
 __all__ = ("Services",)
 
@@ -34,6 +37,9 @@ class Services:
     catalogue: Catalogue
     decider: Decider
     policies: ActivePolicy
+    policy_store: PolicyStore
+    known: Callable[[], Known]
+    """Names and figures that policy documents are held against; blocks."""
     estimators: ActiveEstimator
     answering: Answering
     embeddings: Embeddings

@@ -19,11 +19,32 @@ from litestar.routes import BaseRoute, HTTPRoute
 from backends.protocol import ErrorReply
 from gateway import __version__
 from gateway.api.access import OPEN
+from gateway.api.admin.bodies import (
+    NewTenantBody,
+    PolicyBody,
+    PublishBody,
+    RollbackBody,
+    RotateBody,
+    TenantBody,
+)
 from gateway.api.wire import ChatBody, CompletionBody, EmbeddingBody, FeedbackBody
+from gateway.tenants.keys import KeyTerms
 
 __all__ = ("documents", "openapi_json")
 
-_BODIES = (ChatBody, CompletionBody, EmbeddingBody, FeedbackBody)
+_BODIES = (
+    ChatBody,
+    CompletionBody,
+    EmbeddingBody,
+    FeedbackBody,
+    KeyTerms,
+    NewTenantBody,
+    PolicyBody,
+    PublishBody,
+    RollbackBody,
+    RotateBody,
+    TenantBody,
+)
 _OPTION = "documentation"
 
 

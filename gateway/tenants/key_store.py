@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from gateway.tenants.changes import Act, Author, Writing, writing
 from gateway.tenants.errors import NoSuchKeyError, NoSuchTenantError
-from gateway.tenants.keys import KeyRecord, KeyTerms, NewKey, digest_of, mint
+from gateway.tenants.keys import IssuedKey, KeyRecord, KeyTerms, digest_of, mint
 from gateway.tenants.tables import tenant_keys, tenants
 from gateway.tenants.types import ANYONE
 
@@ -34,7 +34,7 @@ class KeyStore:
         with self._engine.connect() as connection:
             return [record for _, record in _records(connection, query)]
 
-    def add(self, tenant: str, terms: KeyTerms, *, author: Author) -> tuple[NewKey, KeyRecord]:
+    def add(self, tenant: str, terms: KeyTerms, *, author: Author) -> IssuedKey:
         """Make a key.
 
         Raises:
@@ -55,7 +55,7 @@ class KeyStore:
             write.note(Act.REVOKE_KEY, tenant=record.tenant, key_id=key_id)
             return msgspec.structs.replace(record, revoked_at_s=author.now_s)
 
-    def rotate(self, key_id: str, *, grace_s: float, author: Author) -> tuple[NewKey, KeyRecord]:
+    def rotate(self, key_id: str, *, grace_s: float, author: Author) -> IssuedKey:
         """Make a key of the same tenant, role and name; the old one ends after the grace period.
 
         A key that expires is followed by one that holds for as long as it did.
@@ -79,12 +79,12 @@ class KeyStore:
             if old.expires_at_s is not None:
                 ends_s = min(ends_s, old.expires_at_s)
             _update(write.connection, key_id, expires_at_s=ends_s)
-            detail = {"successor": made[1].key_id, "expires_at_s": ends_s}
+            detail = {"successor": made.record.key_id, "expires_at_s": ends_s}
             write.note(Act.ROTATE_KEY, tenant=old.tenant, key_id=key_id, detail=detail)
             return made
 
 
-def make_key(write: Writing, tenant: str, terms: KeyTerms) -> tuple[NewKey, KeyRecord]:
+def make_key(write: Writing, tenant: str, terms: KeyTerms) -> IssuedKey:
     """Make a key as part of a change.
 
     Raises:
@@ -94,20 +94,20 @@ def make_key(write: Writing, tenant: str, terms: KeyTerms) -> tuple[NewKey, KeyR
     found = write.connection.execute(query).one_or_none()
     if found.removed_at_s is not None if found else tenant != ANYONE.tenant.id:
         raise NoSuchTenantError(tenant)
-    now_s, key = write.author.now_s, mint()
+    now_s, (key_id, text) = write.author.now_s, mint()
     record = KeyRecord(
-        key_id=key.key_id,
+        key_id=key_id,
         tenant=tenant,
         role=terms.role,
         name=terms.name,
         created_at_s=now_s,
         expires_at_s=None if terms.expires_in_s is None else now_s + terms.expires_in_s,
     )
-    values = msgspec.structs.asdict(record) | {"digest": digest_of(key.text)}
+    values = msgspec.structs.asdict(record) | {"digest": digest_of(text)}
     write.connection.execute(tenant_keys.insert().values(**values))
     detail = {"role": terms.role, "name": terms.name, "expires_at_s": record.expires_at_s}
-    write.note(Act.ADD_KEY, tenant=tenant, key_id=key.key_id, detail=detail)
-    return key, record
+    write.note(Act.ADD_KEY, tenant=tenant, key_id=key_id, detail=detail)
+    return IssuedKey(text=text, record=record)
 
 
 def keys_by_digest(connection: Connection) -> Mapping[str, KeyRecord]:

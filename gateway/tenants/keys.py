@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from gateway.tenants.types import Role
 
-__all__ = ("KeyId", "KeyRecord", "KeyTerms", "NewKey", "digest_of", "key_id_of", "mint")
+__all__ = ("IssuedKey", "KeyRecord", "KeyTerms", "digest_of", "key_id_of", "mint")
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_CHARS = 12
@@ -26,7 +26,6 @@ _SECRET_CHARS = 32
 _KEY = re.compile(rf"tri_([0-9A-Za-z]{{{_ID_CHARS}}})_[0-9A-Za-z]{{{_SECRET_CHARS}}}", re.ASCII)
 
 Name = Annotated[str, Meta(max_length=64)]
-KeyId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{12}$")]
 
 
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,21 +58,22 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.revoked_at_s is None and (self.expires_at_s is None or now_s < self.expires_at_s)
 
 
-class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key at the only moment at which it can be told."""
 
-    key_id: str
     text: str
+    """All of it, as it is sent."""
+    record: KeyRecord
 
     def __repr__(self) -> str:
         """Without the secret: it must not get into a log."""
-        return f"NewKey(key_id={self.key_id!r})"
+        return f"IssuedKey({self.record!r})"
 
 
-def mint() -> NewKey:
-    """A key that nobody has, from the operating system's randomness."""
+def mint() -> tuple[str, str]:
+    """A key that nobody has, from the operating system's randomness: its id, and all of it."""
     key_id = _random(_ID_CHARS)
-    return NewKey(key_id=key_id, text=f"tri_{key_id}_{_random(_SECRET_CHARS)}")
+    return key_id, f"tri_{key_id}_{_random(_SECRET_CHARS)}"
 
 
 def key_id_of(text: str) -> str | None:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from gateway.tenants.changes import Act, Author, Change, Writing, last_change, list_changes, writing
 from gateway.tenants.errors import NoSuchTenantError, TenantExistsError
 from gateway.tenants.key_store import KeyStore, keys_by_digest, make_key
-from gateway.tenants.keys import KeyRecord, KeyTerms, NewKey
+from gateway.tenants.keys import IssuedKey, KeyRecord, KeyTerms
 from gateway.tenants.tables import tenants
 from gateway.tenants.types import Tenant
 from policies.documents.lenient import convert_known
@@ -102,7 +102,7 @@ class TenantStore:
 
     def add(
         self, tenant: Tenant, *, author: Author, key: KeyTerms | None = None
-    ) -> tuple[NewKey, KeyRecord] | tuple[None, None]:
+    ) -> tuple[StoredTenant, IssuedKey | None]:
         """Add a tenant, and its first key where terms for one are given: both or neither.
 
         Raises:
@@ -112,7 +112,8 @@ class TenantStore:
             if _row(write.connection, tenant.id) is not None:
                 raise TenantExistsError(tenant.id)
             _insert(write, tenant)
-            return (None, None) if key is None else make_key(write, tenant.id, key)
+            issued = None if key is None else make_key(write, tenant.id, key)
+            return _find(write.connection, tenant.id), issued
 
     def replace(self, tenant: Tenant, *, author: Author) -> StoredTenant:
         """Put another document in the place of a tenant's.

@@ -1,0 +1,1 @@
+"""`/admin/v1`: tenants, keys, policies and variants, for operators and administrators."""
