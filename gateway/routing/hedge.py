@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from gateway.routing.attempts import INTERRUPTED, OVERTAKEN, Call
 from gateway.routing.call import Event
@@ -34,28 +33,25 @@ class Hedging:
         self._credit = 0.0
         self._lateness = Lateness()
 
-    async def events(self, exchange: Exchange, call: Call, *, others: Others) -> AsyncGenerator[Event, None]:
+    def events(self, exchange: Exchange, call: Call, *, others: Others) -> AsyncGenerator[Event, None]:
         """The answer of a call, or of its duplicate.
 
         Raises:
             BackendError: The call failed, and its duplicate if there was one.
         """
-        hedge = self._hedge(exchange)
+        hedge = self._hedge(exchange, call)
         predicted_s = _predicted_s(call, stream=exchange.request.stream)
         if hedge is None or predicted_s is None:
-            answer = self._caller.attempt(exchange, call, others=others)
-        else:
-            answer = self._race(exchange, call, hedge, predicted_s=predicted_s, others=others)
-        async with aclosing(answer) as events:
-            async for event in events:
-                yield event
+            return self._caller.attempt(exchange, call, others=others)
+        return self._race(exchange, call, hedge, predicted_s=predicted_s, others=others)
 
-    def _hedge(self, exchange: Exchange) -> Hedge | None:
+    def _hedge(self, exchange: Exchange, call: Call) -> Hedge | None:
         """The policy's hedge, where the rule of this request allows it; each request earns a share of one."""
         policy, decision = exchange.policy, exchange.decision
         if policy is None or policy.hedge is None or decision is None:
             return None
-        self._credit = min(MOST_CREDIT, self._credit + policy.hedge.max_share)
+        if call.role == "first":
+            self._credit = min(MOST_CREDIT, self._credit + policy.hedge.max_share)
         allowed = any(rule.then.hedge for rule in policy.rules if rule.name == decision.rule)
         return policy.hedge if allowed else None
 

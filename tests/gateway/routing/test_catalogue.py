@@ -9,6 +9,7 @@ import pytest
 from backends.errors import AuthenticationError, ConnectError, NotFoundError, OverloadedError
 from backends.models.store import Store
 from backends.types import VariantStatus, WorkerState
+from gateway.errors import UpstreamFailedError
 from gateway.paths import StatePaths
 from tests.gateways import CARD, HELLO, Fleet, exchange, local, opened, remote, running, until
 from tests.model_helpers import a_variant, publish_bytes
@@ -38,6 +39,21 @@ async def test_a_worker_that_is_replaced_keeps_the_streams_it_has(tmp_path: Path
         assert "".join(c["delta"].get("content", "") for e in events[:-1] for c in e["choices"]) == "abcdefgh"
         assert events[-1] == "[DONE]"
         assert (len(first.requests), len(second.requests)) == (1, 1)
+
+
+async def test_a_new_worker_does_not_pay_for_the_failures_of_the_one_before(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.sock", tmp_path / "new.sock"
+    fleet = Fleet({"near": status(WorkerState.WARM, old)})
+    async with opened(tmp_path, local("near"), fleet=fleet, calls={"breaker_failures": 1}) as services:
+        with pytest.raises(UpstreamFailedError):
+            await services.answering.whole(exchange(services))
+        for state, socket in ((WorkerState.WARM, old), (WorkerState.FAILED, None)):
+            fleet.states["near"] = status(state, socket)
+            await services.catalogue.refresh()
+            assert services.catalogue.view("near").shut_s is not None
+        fleet.states["near"] = status(WorkerState.WARM, new)
+        await services.catalogue.refresh()
+        assert services.catalogue.view("near").shut_s is None
 
 
 async def test_a_cold_variant_is_started_and_used_at_once(tmp_path: Path) -> None:
