@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,6 +57,8 @@ class Call:
     confidence: Confidence = field(default_factory=Confidence)
     finish_reason: str | None = None
     cost_usd: float = 0.0
+    until_s: float = math.inf
+    """Of the request's time, when it is to be ended: money was set aside for no longer."""
     broken_off: str = INTERRUPTED
     """Error type to record should it be cancelled."""
 

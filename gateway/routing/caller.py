@@ -10,7 +10,7 @@ from backends.client import VariantClient
 from backends.errors import BackendError, BadRequestError, UpstreamTimeoutError
 from backends.protocol import Usage
 from backends.types import Capability, Variant
-from gateway.ledger.bound import most_usd
+from gateway.ledger.bound import bound
 from gateway.ledger.ledger import Hold, Ledger
 from gateway.limits.limiter import Limiter
 from gateway.routing.attempts import Attempt, Call
@@ -55,20 +55,29 @@ class Caller:
 
         Raises:
             QuotaError: The tenant has not the money for it; then it was no attempt.
+            UnavailableError: Nor was it one if nobody could say whether it has.
             RateLimitError: It was a further attempt, and the tenant has no tokens left for it; neither was it one.
             BackendError: It failed; the attempt is on record.
         """
         assert call.variant is not None
         variant = self._catalogue.view(call.variant).variant
-        most = most_usd(variant, exchange.request, busy_s=self.remaining_s(exchange))
+        predicted_s = None if call.estimate is None else call.estimate.latency_held_s
+        most = bound(
+            exchange.tenant,
+            variant,
+            exchange.request,
+            predicted_s=predicted_s,
+            remaining_s=self.remaining_s(exchange),
+        )
         if exchange.tries:
             await self._limiter.more(exchange)
-        hold = await self._ledger.hold(exchange.tenant, most)
+        hold = await self._ledger.hold(exchange.tenant, most.usd)
         with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
             with exchange.stage("load"):
                 start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
                 await self._catalogue.start(variant.name, timeout_s=start_s)
-            with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant):
+            call.until_s = exchange.elapsed_s + most.seconds
+            with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant, most_s=most.seconds):
                 async with aclosing(self._answer(exchange, call, variant, client, others=others)) as events:
                     async for event in events:
                         watch.answered()
@@ -110,7 +119,7 @@ class Caller:
             exchange.limits,
             stream=exchange.request.stream,
             elapsed_s=exchange.elapsed_s,
-            remaining_s=self.remaining_s(exchange),
+            remaining_s=max(0.0, min(self.remaining_s(exchange), call.until_s - exchange.elapsed_s)),
             idle_timeout_s=self._settings.idle_timeout_s,
             settings=self._calls,
             others=others,
@@ -167,8 +176,11 @@ def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
 
 
 @contextmanager
-def _paid(exchange: Exchange, call: Call, variant: Variant) -> Iterator[None]:
-    """Find what the block cost; one that failed, or that we broke off, was paid for too."""
+def _paid(exchange: Exchange, call: Call, variant: Variant, *, most_s: float) -> Iterator[None]:
+    """Find what the block cost; one that failed, or that we broke off, was paid for too.
+
+    Past its time a call is only open while a slow caller has not read what is there: those seconds are not charged.
+    """
     began_s = exchange.clock.monotonic_s()
     try:
         yield
@@ -182,5 +194,5 @@ def _paid(exchange: Exchange, call: Call, variant: Variant) -> Iterator[None]:
         call.cost_usd = variant.price.cost_usd(
             prompt_tokens=call.usage.prompt_tokens,
             completion_tokens=call.usage.completion_tokens,
-            busy_s=exchange.clock.monotonic_s() - began_s,
+            busy_s=min(most_s, exchange.clock.monotonic_s() - began_s),
         )

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from msgspec.structs import replace
 
 from backends.errors import BackendError, BadRequestError
-from gateway.errors import ApiError, QuotaError, RateLimitError, from_backend
+from gateway.errors import ApiError, QuotaError, RateLimitError, UnavailableError, from_backend
 from gateway.routing.attempts import Call
 from gateway.routing.call import Event
 from gateway.routing.caller import Caller
@@ -104,7 +104,7 @@ class Dispatcher:
                         sent = True
                         yield event
                 return
-            except (BackendError, QuotaError, RateLimitError):
+            except (BackendError, QuotaError, RateLimitError, UnavailableError):
                 if sent:
                     raise
         for event in held.release():

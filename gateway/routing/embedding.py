@@ -14,6 +14,7 @@ from backends.errors import BackendError, ConnectError, ContextLengthError, Prot
 from backends.protocol import EmbeddingReply, EmbeddingRequest, Usage
 from backends.types import Variant, WorkerState
 from gateway.errors import InvalidRequestError, from_backend
+from gateway.ledger.bound import bound
 from gateway.ledger.ledger import Ledger
 from gateway.limits.limiter import Limiter
 from gateway.routing.catalogue import Catalogue
@@ -94,10 +95,10 @@ class Embeddings:
 
     async def _paid(self, exchange: Exchange, variant: Variant, body: EmbeddingRequest) -> bytes:
         """Set the money aside that it costs at most, and settle what it did cost."""
-        most_usd = variant.price.cost_usd(
-            prompt_tokens=exchange.request.prompt_bytes, completion_tokens=0, busy_s=self._remaining_s(exchange)
+        most = bound(
+            exchange.tenant, variant, exchange.request, predicted_s=0.0, remaining_s=self._remaining_s(exchange)
         )
-        hold = await self._ledger.hold(exchange.tenant, most_usd)
+        hold = await self._ledger.hold(exchange.tenant, most.usd)
         began_s: float | None = None
         try:
             with self._catalogue.health.watch(variant.name) as watch:
@@ -105,18 +106,19 @@ class Embeddings:
                     start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)
                     await self._catalogue.start(variant.name, timeout_s=start_s)
                 began_s = exchange.clock.monotonic_s()
-                answer = await self._call(exchange, variant.name, body)
+                answer = await self._call(exchange, variant.name, body, total_s=most.seconds)
                 watch.answered()
                 return answer
         finally:
-            busy_s = 0.0 if began_s is None else exchange.clock.monotonic_s() - began_s
+            busy_s = 0.0 if began_s is None else min(most.seconds, exchange.clock.monotonic_s() - began_s)
             exchange.cost_usd = variant.price.cost_usd(
                 prompt_tokens=exchange.usage.prompt_tokens, completion_tokens=0, busy_s=busy_s
             )
             hold.settle(exchange.cost_usd)
 
-    async def _call(self, exchange: Exchange, variant: str, body: EmbeddingRequest) -> bytes:
-        timeouts = Timeouts(total_s=self._remaining_s(exchange), idle_s=self._settings.idle_timeout_s)
+    async def _call(self, exchange: Exchange, variant: str, body: EmbeddingRequest, *, total_s: float) -> bytes:
+        total_s = min(total_s, self._remaining_s(exchange))
+        timeouts = Timeouts(total_s=total_s, idle_s=self._settings.idle_timeout_s)
         with self._catalogue.lease(variant) as client, exchange.stage("embed"):
             payload: dict[str, Any] = msgspec.to_builtins(body) | {"model": client.endpoint.model}
             reply = await client.request(_PATH, _encode(payload), timeouts=timeouts)
