@@ -26,7 +26,8 @@ LONG = 1e7
 
 async def ask(services: Services, tenant: Tenant, *, stream: bool = False) -> Exchange:
     """One request of a tenant, answered."""
-    body = b'{"messages": [{"role": "user", "content": "hello"}], "stream": %s}' % (b"true" if stream else b"false")
+    body = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": %s}'
+    body %= b"true" if stream else b"false"
     exchange = Exchange(
         clamped(parse_chat(body, {}), tenant),
         tenant=tenant,
@@ -56,29 +57,33 @@ async def test_a_tenant_that_was_promised_quality_gets_what_it_takes_and_the_oth
     assert (report.requests, report.observed_share) == (60, 0.0)
 
 
-async def test_answers_that_come_late_send_the_next_request_elsewhere(tmp_path: Path) -> None:
-    hasty = Tenant(id="hasty", sla=Sla(window_s=LONG, ttft_p95_s=0.15))
-    late = Answer(events=chat_events("yes"), first_after_s=0.2)
+async def test_one_late_answer_has_the_next_ones_rescued_in_time(tmp_path: Path) -> None:
+    hasty = Tenant(id="hasty", sla=Sla(window_s=LONG, ttft_p95_s=0.3))
+    late = Answer(events=chat_events("yes"), first_after_s=0.5)
     async with ScriptedProvider(late) as one, ScriptedProvider(Answer(events=chat_events("yes"))) as other:
         stated = {"tpot_s": 0.01}
         variants = [
-            remote("late", one, quality=0.9, ttft_s=0.1, **stated),
+            remote("late", one, quality=0.9, ttft_s=0.15, **stated),
             remote("soon", other, quality=0.5, ttft_s=0.02, **stated),
         ]
         policy = {"epsilon": 0.0, "priorities": {"balanced": {"accuracy": 1}}}
         async with opened(tmp_path, *variants, policy=policy, cache={"exact": False}) as services:
-            chosen = [(await ask(services, hasty, stream=True)).attempts[0].variant for _ in range(12)]
+            asked = [await ask(services, hasty, stream=True) for _ in range(12)]
             report = await services.reports.of(hasty)
-    assert chosen[0] == "late", "and left at the limit, too late for the first word to come in time"
-    assert set(chosen[6:]) == {"soon"}, chosen
+    assert [exchange.limits.ttft_s for exchange in asked[:1]] == [0.3]
+    assert all((exchange.limits.ttft_s or 0.0) < 0.3 for exchange in asked[1:])
+    took_s = [exchange.ttft_s or 0.0 for exchange in asked]
+    assert took_s[0] > 0.3, "left for the other one at the limit, which is too late for the limit"
+    assert sum(value <= 0.3 for value in took_s[1:]) >= 9, took_s
     [ttft] = report.promises
-    assert ttft.now_verdict == "broken", "the first ones were late, and twelve requests may not be late at all"
+    assert ttft.now == pytest.approx(max(took_s)), "of twelve values the 95th percentile is the last"
+    assert ttft.now_verdict == "broken"
     assert ttft.burn_long is not None
     assert ttft.burn_long > 1.0
 
 
 async def test_a_tenants_own_budget_is_spread_over_its_period(tmp_path: Path) -> None:
-    poor = Tenant(id="poor", budget=Spend(usd=1e-3, period_s=LONG))
+    poor = Tenant(id="poor", budget=Spend(usd=0.01, period_s=4e9))  # Of which not quite a half has passed.
     async with ScriptedProvider(WHOLE) as one, ScriptedProvider(WHOLE) as other:
         dear = {"price": {"prompt_per_mtok_usd": 50.0, "completion_per_mtok_usd": 50.0}}
         variants = [remote("cheap", one, quality=0.5), remote("dear", other, quality=0.9, **dear)]
@@ -86,6 +91,7 @@ async def test_a_tenants_own_budget_is_spread_over_its_period(tmp_path: Path) ->
         async with opened(tmp_path, *variants, policy=policy, cache={"exact": False}) as services:
             chosen = [(await ask(services, poor)).variant for _ in range(40)]
             report = await services.reports.of(poor)
-    assert "cheap" in chosen[20:], chosen
+    assert chosen[0] == "dear", "what the period has saved up may be spent"
+    assert set(chosen[-10:]) == {"cheap"}, chosen
     assert report.budget is not None
-    assert 0.0 < report.budget.spent_usd <= 1e-3
+    assert 0.0 < report.budget.spent_usd <= report.budget.elapsed * 0.011
