@@ -16,7 +16,7 @@ from gateway.api.openapi import documents
 from gateway.errors import InvalidRequestError, NotFoundError, UnavailableError
 from gateway.services import Services
 from gateway.sla.report import DEFAULT_WINDOWS, MAX_WINDOWS
-from gateway.tenants.types import ANYONE, Role, Tenant
+from gateway.tenants.types import Role, Tenant
 
 __all__ = ("own_sla", "tenant_sla")
 
@@ -34,10 +34,10 @@ async def tenant_sla(
     request: Request[Any, Any, State], tenant_id: FromPath[str], services: NamedDependency[Services]
 ) -> dict[str, Any]:
     """Whether a tenant was kept what it was promised."""
-    known = {tenant.id: tenant for tenant in (ANYONE.tenant, *services.settings.tenants)}
-    if tenant_id not in known:
+    tenant = services.directory.find(tenant_id)
+    if tenant is None:
         raise NotFoundError(f"tenant `{tenant_id}` does not exist", param="tenant_id")
-    return await _reported(request, services, known[tenant_id])
+    return await _reported(request, services, tenant)
 
 
 async def _reported(request: Request[Any, Any, State], services: Services, tenant: Tenant) -> dict[str, Any]:

@@ -13,32 +13,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
-from gateway.sla.tallies import spent_usd, tallies
+from gateway.ledger.book import Spending, spending
+from gateway.sla.tallies import tallies
 from gateway.tenants.types import Tenant
 from policies.promises.attainment import Attainment, Tally, attainment
 from policies.promises.types import Sla
 
-__all__ = ("DEFAULT_WINDOWS", "MAX_WINDOWS", "Reports", "SlaReport", "Spending", "report")
+__all__ = ("DEFAULT_WINDOWS", "MAX_WINDOWS", "Reports", "SlaReport", "report")
 
 DEFAULT_WINDOWS = 24
 MAX_WINDOWS = 1000
 
 SHORT_SHARE = 12.0
 """The short burn rate is over this part of a window: five minutes of an hour."""
-
-
-class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """The budget's period that runs."""
-
-    usd: float
-    """Budget of the period."""
-    spent_usd: float
-    """As the log has it: requests that have ended."""
-    began_s: float
-    """Unix time."""
-    period_s: float
-    elapsed: float
-    """Share of the period that has passed."""
 
 
 class SlaReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +45,7 @@ class SlaReport(msgspec.Struct, frozen=True, kw_only=True):
     running: Tally
     """The window that runs."""
     budget: Spending | None
+    """As the ledger has it."""
 
 
 Windows = Annotated[int, Meta(ge=1, le=MAX_WINDOWS)]
@@ -91,21 +79,7 @@ def report(connection: Connection, tenant: Tenant, *, windows: Windows, now_s: f
         requests=sum(tally.requests for tally in (*ended, running)),
         observed_share=judged / rated if rated else None,
         running=running,
-        budget=_spending(connection, tenant, now_s=now_s),
-    )
-
-
-def _spending(connection: Connection, tenant: Tenant, *, now_s: float) -> Spending | None:
-    if tenant.budget is None:
-        return None
-    period_s = tenant.budget.period_s
-    began_s = now_s - now_s % period_s
-    return Spending(
-        usd=tenant.budget.usd,
-        spent_usd=spent_usd(connection, tenant=tenant.id, since_s=began_s),
-        began_s=began_s,
-        period_s=period_s,
-        elapsed=(now_s - began_s) / period_s,
+        budget=spending(connection, tenant, now_s=now_s),
     )
 
 

@@ -14,7 +14,7 @@ from gateway.routing.request import Route
 from policies.promises.attainment import Tally
 from policies.promises.types import Sla
 
-__all__ = ("spent_usd", "tallies")
+__all__ = ("tallies",)
 
 
 def tallies(
@@ -48,17 +48,6 @@ def tallies(
         for row in connection.execute(part):
             found[int(row.window)] |= {name: value for name, value in row._mapping.items() if name != "window"}
     return [Tally(**figures) for figures in found.values()]
-
-
-def spent_usd(connection: Connection, *, tenant: str, since_s: float) -> float:
-    """US dollars that the tenant's requests cost since a Unix time, as far as they have ended."""
-    query = (
-        sa.select(sa.func.sum(outcomes.c.cost_usd))
-        .select_from(decisions)
-        .join(outcomes, outcomes.c.decision_id == decisions.c.decision_id)
-        .where(decisions.c.tenant == tenant, decisions.c.created_at_s >= since_s)
-    )
-    return float(connection.scalar(query) or 0.0)
 
 
 def _requests(

@@ -12,7 +12,7 @@ from gateway.decisions.types import Ending
 from gateway.routing.exchange import Exchange
 from gateway.services import Services
 from gateway.tenants.clamp import clamped
-from gateway.tenants.types import Spend, Tenant
+from gateway.tenants.types import Tenant
 from policies.promises.types import Sla
 from tests.gateways import opened, remote
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
@@ -80,18 +80,3 @@ async def test_one_late_answer_has_the_next_ones_rescued_in_time(tmp_path: Path)
     assert ttft.now_verdict == "broken"
     assert ttft.burn_long is not None
     assert ttft.burn_long > 1.0
-
-
-async def test_a_tenants_own_budget_is_spread_over_its_period(tmp_path: Path) -> None:
-    poor = Tenant(id="poor", budget=Spend(usd=0.01, period_s=4e9))  # Of which not quite a half has passed.
-    async with ScriptedProvider(WHOLE) as one, ScriptedProvider(WHOLE) as other:
-        dear = {"price": {"prompt_per_mtok_usd": 50.0, "completion_per_mtok_usd": 50.0}}
-        variants = [remote("cheap", one, quality=0.5), remote("dear", other, quality=0.9, **dear)]
-        policy = {"epsilon": 0.0, "priorities": {"balanced": {"accuracy": 1}}}
-        async with opened(tmp_path, *variants, policy=policy, cache={"exact": False}) as services:
-            chosen = [(await ask(services, poor)).variant for _ in range(40)]
-            report = await services.reports.of(poor)
-    assert chosen[0] == "dear", "what the period has saved up may be spent"
-    assert set(chosen[-10:]) == {"cheap"}, chosen
-    assert report.budget is not None
-    assert 0.0 < report.budget.spent_usd <= report.budget.elapsed * 0.011

@@ -14,7 +14,7 @@ from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, ObservationSource, OutcomeRow, Row
 from gateway.decisions.write import insert
-from gateway.sla.tallies import spent_usd, tallies
+from gateway.sla.tallies import tallies
 from policies.promises.attainment import Tally
 from policies.promises.types import Sla
 from policies.signals import label
@@ -148,12 +148,3 @@ def test_a_window_includes_its_beginning_and_not_its_end(connection: Connection)
         made += [decision(name, tenant="law", created_at_s=at_s), outcome(name)]
     insert(connection.engine, made)
     assert [tally.requests for tally in read(connection)] == [2, 1, 0]
-
-
-def test_what_was_spent_is_what_the_tenants_requests_cost(connection: Connection) -> None:
-    made: list[Row] = []
-    for name, tenant, at_s in (("a", "law", 99.0), ("b", "law", 100.0), ("c", "law", 150.0), ("d", "zoo", 150.0)):
-        made += [decision(name, tenant=tenant, created_at_s=at_s), outcome(name, cost_usd=0.5, ending=Ending.FAILED)]
-    insert(connection.engine, made)
-    assert spent_usd(connection, tenant="law", since_s=100.0) == pytest.approx(1.0)
-    assert spent_usd(connection, tenant="nobody", since_s=0.0) == 0.0
