@@ -31,6 +31,7 @@ aliases:
   small: [quantized, pruned]
 policy: {epsilon: 0.0}
 build: {background: false}
+cache: {exact: false}  # What is tested with it is the variants.
 server: {drain_s: 5, max_body_bytes: 1048576}
 """
 

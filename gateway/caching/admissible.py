@@ -60,7 +60,9 @@ def accepted(answer: StoredAnswer, exchange: Exchange, terms: Terms) -> bool:
         age_s = exchange.clock.wall_s() - answer.made_at_s
         if not 0 <= age_s <= hint.ttl_s:
             return False
-    return terms.accept(variant=answer.variant, quality=answer.quality, quality_se=answer.quality_se)
+    return terms.accept(
+        variant=answer.variant, quality=answer.quality, quality_se=answer.quality_se, accuracy=answer.accuracy
+    )
 
 
 def keepable(exchange: Exchange) -> bool:

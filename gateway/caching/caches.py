@@ -51,8 +51,16 @@ class Place:
     """Where an answer that is made now will be kept, and who waits for it."""
 
     key: str
+    terms: Terms
     lead: Lead[Found] = field(default_factory=Lead)
+    held: StoredAnswer | None = None
+    """What is kept there, and would not do."""
     probe: Probe | None = None
+
+    def outdates(self, answer: StoredAnswer) -> bool:
+        """Whether a new answer takes this place in any case: by the same variant, or over one who may not answer."""
+        held = self.held
+        return held is not None and (held.variant == answer.variant or held.variant not in self.terms.variants)
 
 
 class Caches:
@@ -91,7 +99,7 @@ class Caches:
             case Use.NONE:
                 return make()
             case Use.REFRESH:
-                return self._made(exchange, make, Place(key=exact_key(exchange.request)))
+                return self._made(exchange, make, Place(key=exact_key(exchange.request), terms=terms))
             case Use.FULL:
                 return self._found_or_made(exchange, make, terms)
 
@@ -101,7 +109,7 @@ class Caches:
         return use_of(exchange.request, [self._catalogue.view(name).variant.decoding for name in terms.variants])
 
     async def _found_or_made(self, exchange: Exchange, make: Make, terms: Terms) -> AsyncGenerator[Event, None]:
-        place = Place(key=exact_key(exchange.request))
+        place = Place(key=exact_key(exchange.request), terms=terms)
         flight, found = (place.key, terms), None
         turn = await self._turn(exchange, flight, terms)
         if isinstance(turn, Found):
@@ -110,7 +118,7 @@ class Caches:
             exchange.cache = "miss"
             with self._flights.led(flight) if turn is Turn.LEAD else nullcontext(Lead[Found]()) as place.lead:
                 if turn is Turn.LEAD:
-                    found = await self._find(exchange, place, terms)
+                    found = await self._find(exchange, place)
                 if found is not None:
                     place.lead.landed(found)
                 else:
@@ -129,10 +137,11 @@ class Caches:
             turn = await self._flights.wait(flight, timeout_s=_patience_s(exchange, terms, self._settings.flight_s))
         return turn if isinstance(turn, Turn) or _fits(turn, exchange, terms) else Turn.ALONE
 
-    async def _find(self, exchange: Exchange, place: Place, terms: Terms) -> Found | None:
+    async def _find(self, exchange: Exchange, place: Place) -> Found | None:
         """A kept answer that may be given to this request."""
+        terms = place.terms
         with exchange.stage("cache"):
-            answer = await self._store.get(place.key)
+            place.held = answer = await self._store.get(place.key)
         if answer is not None and accepted(answer, exchange, terms):
             return Found(key=place.key, answer=answer)
         with exchange.stage("likeness"):
@@ -164,13 +173,15 @@ class Caches:
             async for event in events:
                 recorder.add(event)
                 yield event
-        answer = recorder.answer(exchange)
+        answer = recorder.answer(exchange, accuracy=place.terms.accuracy)
         if answer is not None and keepable(exchange):
             await self._keep(exchange, place, answer)
         place.lead.landed(None if answer is None else Found(key=place.key, answer=answer))
 
     async def _keep(self, exchange: Exchange, place: Place, answer: StoredAnswer) -> None:
         ttl_s = self._ttl_s(exchange)
+        if place.outdates(answer):
+            await self._store.drop(place.key)
         await self._store.put(place.key, answer, ttl_s=ttl_s)
         self._note(exchange, place.key)
         if place.probe is not None:

@@ -34,8 +34,8 @@ class Recorder:
         for choice in event["choices"]:
             self._choice(choice)
 
-    def answer(self, exchange: Exchange) -> StoredAnswer | None:
-        """The answer; None unless it is complete, of the caller's own length, and plain text."""
+    def answer(self, exchange: Exchange, *, accuracy: float) -> StoredAnswer | None:
+        """The answer, made where accuracy counted so much; None unless it is complete, as long as asked, and text."""
         request = exchange.request
         if not self._whole or not self._ended(request):
             return None
@@ -47,6 +47,7 @@ class Recorder:
             variant=exchange.variant,
             quality=None if estimate is None else estimate.quality,
             quality_se=0.0 if estimate is None else estimate.quality_se,
+            accuracy=accuracy,
             made_at_s=exchange.clock.wall_s(),
             said=tuple(
                 Said(index, {name: "".join(pieces) for name, pieces in self._texts[index].items()}, reason)

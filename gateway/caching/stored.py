@@ -16,7 +16,7 @@ from policies.types import Ratio
 
 __all__ = ("HEAD_BYTES", "MARK", "Said", "StoredAnswer", "decoded", "encoded", "ranked")
 
-MARK = b"A1"
+MARK = b"A2"
 """Version of the format; bytes that begin otherwise are no answer."""
 
 HEAD_BYTES = len(MARK) + len("0.000000")
@@ -46,6 +46,8 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Predicted when it was made; None where nothing could be, which keeps no floor."""
     quality_se: Annotated[float, Meta(ge=0)] = 0.0
     """Standard error of the predicted quality."""
+    accuracy: Ratio
+    """How much accuracy counted where it was made."""
     made_at_s: float
     """Unix time."""
     said: tuple[Said, ...]

@@ -117,11 +117,12 @@ class Decider:
         if any(rule.match.language is not None for rule in policy.rules):
             _know(exchange)
         routing, ruling = apply(self._routing(exchange, policy), policy)
-        allowed, scope = routing.allowed or frozenset(), routing.scope
+        allowed, scope, weights = routing.allowed or frozenset(), routing.scope, routing.objective.weights
         return Terms(
             policy=policy,
             limits=routing.objective.limits,
             variants=allowed if scope is None else frozenset(name for name in allowed if not scope.bars(name)),
+            accuracy=weights.accuracy / (weights.speed + weights.cost + weights.accuracy),
             quality_confidence=ruling.then.quality_confidence,
             likeness="refused" if ruling.rule is not None and not ruling.then.semantic_cache else "allowed",
         )

@@ -32,6 +32,7 @@ def explanation(exchange: Exchange) -> dict[str, Any]:
         "policy": exchange.policy_hash,
         "estimators": {} if policy is None else policy.estimators,
         "variant": exchange.variant,
+        "cache": exchange.cache,
         **(_decided(exchange.decision) if exchange.decision else {}),
         "cost_usd": exchange.cost_usd,
         "ttft_s": exchange.ttft_s,

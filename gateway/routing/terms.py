@@ -22,6 +22,8 @@ class Terms:
     """The request's, tightened by its tenant's promises and by the policy's rule."""
     variants: frozenset[str]
     """Who may answer."""
+    accuracy: float = 0.0
+    """How much accuracy counts among the objective's weights, in [0, 1]."""
     quality_confidence: float | None = None
     """A floor holds only if the quality is above it with this probability; None compares the mean."""
     likeness: Literal["allowed", "refused"] = "allowed"
@@ -33,9 +35,13 @@ class Terms:
         """Let the floor count where terms are compared."""
         object.__setattr__(self, "min_quality", self.limits.min_quality)
 
-    def accept(self, *, variant: str, quality: float | None, quality_se: float) -> bool:
-        """Whether an answer of this variant and this predicted quality will do."""
-        if variant not in self.variants:
+    def accept(self, *, variant: str, quality: float | None, quality_se: float, accuracy: float) -> bool:
+        """Whether an answer of this variant and this predicted quality will do, made where accuracy counted so much.
+
+        The more accuracy counts, the better the variant of highest utility is, or it is the same. So an answer that
+        was made where accuracy counted less may be a worse one than this request would be given.
+        """
+        if variant not in self.variants or accuracy < self.accuracy:
             return False
         if self.min_quality is None or quality is None:
             return self.min_quality is None

@@ -22,6 +22,7 @@ variants:
   - {name: quantized, kind: quantized, engine: openvino, source: "built:q8_0",
      decoding: {temperature: 0}, price: {compute_per_hour_usd: 0.10}}
 build: {background: false}
+cache: {exact: false}
 training: {shadow_share: 0.0}
 """
 POLICY = """

@@ -210,6 +210,13 @@ async def test_an_answer_below_the_floor_is_a_miss_and_the_better_one_takes_its_
         assert await ask(gateway, **SPEED) == ("exact", "good")
 
 
+async def test_who_wants_accuracy_is_not_given_what_was_made_for_speed(tmp_path: Path) -> None:
+    async with fast_and_good(tmp_path) as gateway:
+        assert await ask(gateway, priority="speed") == ("miss", "fast")
+        assert await ask(gateway, priority="accuracy") == ("miss", "good")
+        assert await ask(gateway, priority="speed") == ("exact", "good")
+
+
 async def test_a_worse_answer_never_takes_the_place_of_a_better_one(tmp_path: Path) -> None:
     async with fast_and_good(tmp_path) as gateway:
         assert await ask(gateway, **FLOOR) == ("miss", "good")
