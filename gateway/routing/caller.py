@@ -61,30 +61,42 @@ class Caller:
         """
         assert call.variant is not None
         variant = self._catalogue.view(call.variant).variant
-        predicted_s = None if call.estimate is None else call.estimate.latency_held_s
+        with _counted(exchange, variant.name):
+            most_s, hold = await self._reserved(exchange, call, variant)
+            with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
+                async with aclosing(self._called(exchange, call, variant, most_s=most_s, others=others)) as events:
+                    async for event in events:
+                        watch.answered()
+                        yield event
+
+    async def _reserved(self, exchange: Exchange, call: Call, variant: Variant) -> tuple[float, Hold]:
+        """Set aside what the call may take; the seconds that the money is enough for, and the money."""
         most = bound(
             exchange.tenant,
             variant,
             exchange.request,
-            predicted_s=predicted_s,
+            predicted_s=None if call.estimate is None else call.estimate.latency_held_s,
             remaining_s=self.remaining_s(exchange),
         )
         if exchange.tries:
             await self._limiter.more(exchange)
-        hold = await self._ledger.hold(exchange.tenant, most.usd)
-        with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
-            with exchange.stage("load"):
-                start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
-                await self._catalogue.start(variant.name, timeout_s=start_s)
-            call.until_s = exchange.elapsed_s + most.seconds
-            with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant, most_s=most.seconds):
-                async with aclosing(self._answer(exchange, call, variant, client, others=others)) as events:
-                    async for event in events:
-                        watch.answered()
-                        event["id"], event["model"] = exchange.request_id, variant.name
-                        if exchange.request.service_tier is not None:
-                            event["service_tier"] = exchange.request.service_tier
-                        yield event
+        return most.seconds, await self._ledger.hold(exchange.tenant, most.usd)
+
+    async def _called(
+        self, exchange: Exchange, call: Call, variant: Variant, *, most_s: float, others: Others
+    ) -> AsyncGenerator[Event, None]:
+        """The answer of a variant that is started where it has to be, with the names the caller knows it by."""
+        with exchange.stage("load"):
+            start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
+            await self._catalogue.start(variant.name, timeout_s=start_s)
+        call.until_s = exchange.elapsed_s + most_s
+        with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant, most_s=most_s):
+            async with aclosing(self._answer(exchange, call, variant, client, others=others)) as events:
+                async for event in events:
+                    event["id"], event["model"] = exchange.request_id, variant.name
+                    if exchange.request.service_tier is not None:
+                        event["service_tier"] = exchange.request.service_tier
+                    yield event
 
     async def _answer(
         self, exchange: Exchange, call: Call, variant: Variant, client: VariantClient, *, others: Others
@@ -139,13 +151,22 @@ def _logprobs(exchange: Exchange, variant: Variant) -> LogProbs:
 
 
 @contextmanager
+def _counted(exchange: Exchange, variant: str) -> Iterator[None]:
+    """Let it be known that a variant is being asked, from before the first wait: nobody asks it twice at once."""
+    exchange.calling[variant] += 1
+    try:
+        yield
+    finally:
+        exchange.calling[variant] -= 1
+
+
+@contextmanager
 def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
     """Put the block on record as an attempt, and settle what it cost; a hedge is only shown once it has won."""
     assert call.variant is not None
     if call.role != "hedge":
         exchange.call = call
     exchange.tries += 1
-    exchange.calling[call.variant] += 1
     began_s = exchange.clock.monotonic_s()
     error_type: str | None = call.broken_off
     try:
@@ -159,7 +180,6 @@ def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
         raise
     finally:
         hold.settle(call.cost_usd)
-        exchange.calling[call.variant] -= 1
         exchange.cost_usd += call.cost_usd
         exchange.total_tokens += call.usage.prompt_tokens + call.usage.completion_tokens
         exchange.attempts.append(

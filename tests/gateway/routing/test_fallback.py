@@ -11,10 +11,9 @@ import msgspec
 import pytest
 
 from gateway.errors import ApiError, QuotaError
-from gateway.ledger.ledger import Hold, Ledger
 from gateway.routing.exchange import Exchange
 from gateway.services import Services
-from gateway.tenants.types import Tenant
+from gateway.tenants.types import Spend, Tenant
 from policies.policy import Cascade, Rule, Then
 from policies.types import Candidate, RoutingRequest
 from tests.gateways import exchange, opened, remote
@@ -24,16 +23,24 @@ GOOD = Answer(body=completion_body("Paris"))
 RESET = Answer(refuses="reset")
 SILENT = Answer(first_after_s=30.0)
 QUICK = {"backoff_s": 0.01}
+DEAR = {"prompt_per_mtok_usd": 10.0, "completion_per_mtok_usd": 20.0}
+"""4,000 tokens of it may cost more than 0.05 USD, the few that are expected do not."""
 
 
 @asynccontextmanager
 async def variants(
-    directory: Path, *scripts: Answer, calls: dict[str, Any] = QUICK, **sections: Any
+    directory: Path,
+    *scripts: Answer,
+    calls: dict[str, Any] = QUICK,
+    dear: dict[str, float] | None = None,
+    **sections: Any,
 ) -> AsyncIterator[tuple[Services, list[ScriptedProvider]]]:
-    """Variants `v0`, `v1`, … of falling quality."""
+    """Variants `v0`, `v1`, … of falling quality; `v1` at a price of its own if one is given."""
     async with AsyncExitStack() as stack:
         providers = [await stack.enter_async_context(ScriptedProvider(script)) for script in scripts]
         made = [remote(f"v{i}", provider, quality=0.9 - i / 10) for i, provider in enumerate(providers)]
+        if dear is not None:
+            made[1]["price"] = dear
         yield await stack.enter_async_context(opened(directory, *made, calls=calls, **sections)), providers
 
 
@@ -126,28 +133,12 @@ async def test_a_silent_cascade_is_left_for_its_second_variant_and_a_silent_seco
         assert [attempt.held for attempt in rescued.attempts] == ["low_confidence", None]
 
 
-class Purse(Ledger):
-    """A ledger with money for so many calls."""
-
-    calls = 1
-
-    def __init__(self) -> None:
-        pass
-
-    async def hold(self, tenant: Tenant, usd: float) -> Hold:
-        if self.calls == 0:
-            raise QuotaError("spent")
-        self.calls -= 1
-        return Hold()
-
-
-async def test_a_fall_back_that_cannot_be_paid_for_is_no_attempt_and_the_caller_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with variants(tmp_path, RESET, GOOD) as (services, providers):
-        monkeypatch.setattr(services.answering._dispatcher._caller, "_ledger", Purse())
-        taken = exchange(services, priority={"accuracy": 1})
+async def test_a_fall_back_that_cannot_be_paid_for_is_no_attempt_and_the_caller_is_told(tmp_path: Path) -> None:
+    async with variants(tmp_path, RESET, GOOD, dear=DEAR) as (services, providers):
+        taken = exchange(services, priority={"accuracy": 1}, max_tokens=4000)
+        taken.tenant = Tenant(id="team", budget=Spend(usd=0.05))
         with pytest.raises(QuotaError):
             await services.answering.whole(taken)
         assert tried(taken) == [("v0", "first", "connection_lost")]
         assert (taken.tries, providers[1].requests) == (1, [])
+        assert services.ledger.available_usd(taken.tenant) == pytest.approx(0.05), "what failed cost nothing"

@@ -14,6 +14,7 @@ import pytest
 from gateway.errors import ApiError
 from gateway.routing.exchange import Exchange
 from gateway.services import Services
+from gateway.tenants.types import Spend, Tenant
 from policies.policy import Hedge, Rule, Then
 from tests.gateways import USAGE_EVENT, exchange, opened, remote, until
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
@@ -30,12 +31,13 @@ FAST = {"ttft_s": 0.05, "tpot_s": 0.001}
 
 @asynccontextmanager
 async def hedging(
-    directory: Path, *scripts: Answer, hedge: Hedge | None = None, then: Then | None = None
+    directory: Path, *scripts: Answer, hedge: Hedge | None = None, then: Then | None = None, **second: Any
 ) -> AsyncIterator[tuple[Services, list[ScriptedProvider]]]:
-    """A gateway whose policy hedges; `v0` is preferred, then `v1`, …"""
+    """A gateway whose policy hedges; `v0` is preferred, then `v1`, which may be given fields of its own, …"""
     async with AsyncExitStack() as stack:
         providers = [await stack.enter_async_context(ScriptedProvider(script)) for script in scripts]
         variants = [remote(f"v{i}", provider, quality=0.9 - i / 10, **FAST) for i, provider in enumerate(providers)]
+        variants[-1] |= second
         services = await stack.enter_async_context(opened(directory, *variants))
         rule = Rule(name="quick", then=then or Then(hedge=True))
         policy = msgspec.structs.replace(
@@ -91,6 +93,17 @@ async def test_a_duplicate_that_fails_costs_the_first_nothing(tmp_path: Path) ->
     async with hedging(tmp_path, LATER_STREAM, RESET) as (services, _):
         taken = await answered(services, stream=True)
         assert tried(taken) == [("v1", "hedge", "connection_lost"), ("v0", "first", None)]
+
+
+async def test_a_duplicate_that_cannot_be_paid_for_is_not_sent(tmp_path: Path) -> None:
+    dear = {"prompt_per_mtok_usd": 10.0, "completion_per_mtok_usd": 20.0}
+    async with hedging(tmp_path, LATER_STREAM, STREAM, price=dear) as (services, providers):
+        taken = exchange(services, stream=True, priority={"accuracy": 1}, max_tokens=4000)
+        taken.tenant = Tenant(id="team", budget=Spend(usd=0.05))
+        async with aclosing(services.answering.events(taken)) as events:
+            [event async for event in events]
+        assert tried(taken) == [("v0", "first", None)]
+        assert (taken.tries, providers[1].requests) == (1, [])
 
 
 async def test_where_both_fail_a_third_takes_over(tmp_path: Path) -> None:
