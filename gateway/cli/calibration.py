@@ -9,6 +9,7 @@ from typing import Self
 
 import click
 
+from gateway.cli.api_key import headers_with, own_key
 from gateway.cli.context import CliContext
 from gateway.cli.own_gateway import any_gateway
 from gateway.cli.progress import progress_sink
@@ -53,8 +54,15 @@ class Calibration:
         before = self._answered()
         known = [] if repeat else [(answer.request_id, answer.variant) for answer in before]
         tallies = {name: Tally() for name in names}
-        with any_gateway(self._context, url) as place, progress_sink() as sink:
-            asking = calibrate(place, self._tasks, tallies, answered=set(known), together=together, sink=sink)
+        with (
+            any_gateway(self._context, url) as place,
+            own_key(self._context, place, name="calibrate") as key,
+            progress_sink() as sink,
+        ):
+            headers = headers_with(key)
+            asking = calibrate(
+                place, self._tasks, tallies, answered=set(known), together=together, headers=headers, sink=sink
+            )
             try:
                 asyncio.run(asking)
                 interrupted = False

@@ -33,7 +33,10 @@ def chat(
     once: str | None,
     as_json: bool,
 ) -> None:
-    """Chat in the terminal; each answer is followed by its variant, TTFT, tokens per second and reason."""
+    """Chat in the terminal; each answer is followed by its variant, TTFT, tokens per second and reason.
+
+    A gateway with tenants needs a key: it is taken from the environment, TRILEMMA_API_KEY.
+    """
     server = context.settings().server
     body = {"model": model, "max_tokens": max_tokens} | ({"priority": priority} if priority else {})
     session = _Conversation(url=url or f"http://{server.host}:{server.port}", body=body)
@@ -108,9 +111,10 @@ class _Conversation:
         import msgspec
 
         from backends.sse import DONE_DATA, SseReader
+        from gateway.cli.api_key import headers_with, stated_key
 
         body = self._body | {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
-        headers = {"X-Trilemma-Explain": "1", "Content-Type": "application/json"}
+        headers = {"X-Trilemma-Explain": "1", "Content-Type": "application/json"} | headers_with(stated_key())
         reader = SseReader()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with (
@@ -120,7 +124,8 @@ class _Conversation:
             ) as reply,
         ):
             if reply.status != 200:
-                raise click.ClickException(_message(await reply.read()))
+                hint = " (the key is taken from TRILEMMA_API_KEY)" if reply.status == 401 else ""
+                raise click.ClickException(_message(await reply.read()) + hint)
             async for data in reply.content.iter_any():
                 for event in reader.feed(data):
                     if event == DONE_DATA:

@@ -64,6 +64,7 @@ async def calibrate(
     *,
     answered: Collection[tuple[str, str]] = (),
     together: int = 4,
+    headers: Mapping[str, str] | None = None,
     sink: ProgressSink = silent,
 ) -> None:
     """Ask every variant every task; a variant that is still being built is waited for while others are asked.
@@ -74,12 +75,14 @@ async def calibrate(
         tallies: Of the variants to ask, by name; kept as it goes on, so that they hold when this is cancelled.
         answered: Pairs of request id and variant that are not asked again.
         together: Requests in flight together, after the first of each round.
+        headers: Sent with every request, such as a key.
         sink: Told how far each variant is.
 
     Raises:
         GatewayGoneError: There is no gateway at this URL, or not any more.
     """
-    async with aiohttp.ClientSession(base_url=url, timeout=aiohttp.ClientTimeout(total=None)) as session:
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(base_url=url, timeout=timeout, headers=headers) as session:
         run = _Run(session, tasks, together=together, sink=sink)
         waiting = list(tallies)
         while waiting:
