@@ -9,7 +9,6 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,17 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from gateway.tenants.types import Principal, Role, SemanticCaching, Tenant
+from gateway.tenants.changes import Author
+from gateway.tenants.keys import KeyTerms
+from gateway.tenants.types import SemanticCaching, Tenant
 from tests.gateways import RunningGateway, remote, running
 from tests.providers import Answer, ScriptedProvider, completion_body
 from tests.redis_server import RedisServer, redis_server
 
 CHAT = "/v1/chat/completions"
 ANSWER = Answer(body=completion_body("Paris"))
+KEYS: dict[str, str] = {}
+"""Of the tenants of the running gateway."""
 ALIKE = SemanticCaching(threshold=0.9)
 
 
@@ -77,17 +80,6 @@ async def embedding() -> AsyncIterator[Embedder]:
         await runner.cleanup()
 
 
-@dataclass(frozen=True)
-class Directory:
-    """Takes the key for the tenant's name."""
-
-    tenants: tuple[Tenant, ...]
-
-    def authenticate(self, authorization: str | None, *, client_host: str | None) -> Principal:
-        named = {tenant.id: tenant for tenant in self.tenants}
-        return Principal(tenant=named[authorization or "a"], role=Role.ADMIN)
-
-
 @asynccontextmanager
 async def answering(
     directory: Path, cache: dict[str, Any], *tenants: Tenant, **sections: Any
@@ -96,8 +88,18 @@ async def answering(
     async with ScriptedProvider(ANSWER) as provider, embedding() as embedder:
         minilm = remote("minilm", embedder, capabilities=["embeddings"])  # type: ignore[arg-type]
         async with running(directory, remote("v0", provider), minilm, cache=cache, **sections) as gateway:
-            gateway.services.directory = Directory(tenants or (Tenant(id="a", semantic_cache=ALIKE),))  # type: ignore[assignment]
+            KEYS.clear()
+            for tenant in tenants or (Tenant(id="a", semantic_cache=ALIKE),):
+                KEYS[tenant.id] = await _key(gateway, tenant)
             yield gateway, provider, embedder
+
+
+async def _key(gateway: RunningGateway, tenant: Tenant) -> str:
+    author = Author(name="test", now_s=0.0)
+    directory = gateway.services.directory
+    _, issued = await directory.change(lambda store: store.add(tenant, author=author, key=KeyTerms()))
+    assert issued is not None
+    return f"Bearer {issued.text}"
 
 
 async def ask(gateway: RunningGateway, text: str, *, tenant: str = "a", **fields: Any) -> str:
@@ -108,7 +110,7 @@ async def ask(gateway: RunningGateway, text: str, *, tenant: str = "a", **fields
 async def asked(gateway: RunningGateway, text: str, *, tenant: str = "a", **fields: Any) -> tuple[str, str]:
     """The cache's outcome, and the id of the decision."""
     body = {"messages": [{"role": "user", "content": text}], "temperature": 0} | fields
-    response, answer = await gateway.post(CHAT, body, Authorization=tenant)
+    response, answer = await gateway.post(CHAT, body, Authorization=KEYS[tenant])
     assert response.status == 200, answer
     assert answer["choices"][0]["message"]["content"] == "Paris"
     return response.headers["X-Trilemma-Cache"], response.headers["X-Trilemma-Decision"]
@@ -167,7 +169,9 @@ async def test_a_wrong_answer_raises_the_threshold_above_its_pair(tmp_path: Path
         await ask(gateway, "one 1.0")
         outcome, decision = await asked(gateway, "two 0.95")
         assert outcome == "semantic"
-        response, _ = await gateway.post("/v1/feedback", {"decision_id": decision, "score": 0.0}, Authorization="a")
+        response, _ = await gateway.post(
+            "/v1/feedback", {"decision_id": decision, "score": 0.0}, Authorization=KEYS["a"]
+        )
         assert response.status == 200
         async with asyncio.timeout(3):
             while await ask(gateway, "three 0.95") == "semantic":
