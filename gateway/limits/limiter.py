@@ -172,16 +172,15 @@ def _settlement(held: _Reserved, *, used: int) -> Settlement:
 
 
 def _share(ask: Ask, replicas: int) -> Quotas:
-    """An even share of what all replicas may let through together, at least what one request needs."""
+    """An even share of what all replicas may let through together; whatever fits the quota, one at a time."""
 
-    def part(quota: int | None, least: int) -> int | None:
+    def part(quota: int | None, least: int = 1) -> int | None:
         return None if quota is None else max(least, quota // max(1, replicas))
 
-    quotas = ask.quotas
     return Quotas(
-        requests_per_min=part(quotas.requests_per_min, 1),
-        tokens_per_min=part(quotas.tokens_per_min, max(1, ask.tokens)),
-        concurrent=part(quotas.concurrent, 1),
+        requests_per_min=part(ask.quotas.requests_per_min),
+        tokens_per_min=part(ask.quotas.tokens_per_min, least=max(1, ask.tokens)),
+        concurrent=part(ask.quotas.concurrent),
     )
 
 

@@ -76,7 +76,8 @@ class MemoryQuotas:
         """Say which requests are still at work, by tenant."""
         until_s = self._clock.monotonic_s() + LEASE_S
         for tenant, names in leases.items():
-            self._counts[tenant].leases.update(dict.fromkeys(names, until_s))
+            held = self._counts[tenant].leases
+            held.update(dict.fromkeys(held.keys() & names, until_s))
 
     def _forget(self, counts: _Counts, now_s: float) -> None:
         first = int(now_s) - WINDOW_S

@@ -168,3 +168,13 @@ async def test_two_replicas_share_one_quota(server: RedisServer, log: DecisionLo
         asked = [limiters[n % 2].admit(taken_up(log, tenant, n)) for n in range(30)]
         replies = await asyncio.gather(*asked, return_exceptions=True)
         assert replies.count(None) == 10
+
+
+async def test_without_redis_what_fits_the_quota_still_fits_once(log: DecisionLog) -> None:
+    tenant = Tenant(id="t", quotas=Quotas(tokens_per_min=400))
+    settings = CacheSettings(url="redis://127.0.0.1:1/0", timeout_s=0.1)
+    async with open_redis(settings, clock=SYSTEM_CLOCK) as shared:
+        limiter = Limiter(shared, clock=SYSTEM_CLOCK, replicas=lambda: 4)
+        await limiter.admit(taken_up(log, tenant, max_tokens=300))
+        with pytest.raises(RateLimitError):
+            await limiter.admit(taken_up(log, tenant, max_tokens=300))

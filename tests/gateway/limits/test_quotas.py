@@ -146,6 +146,18 @@ def test_the_place_of_a_process_that_died_comes_back() -> None:
     assert replied(store, ask(quotas, lease="b")).refused is None
 
 
+async def test_only_what_is_still_at_work_is_renewed() -> None:
+    time, quotas = Time(), Quotas(concurrent=1)
+    store = MemoryQuotas(time.clock)
+    await store.reserve(ask(quotas, lease="a"))
+    time.now_s += LEASE_S - 1
+    await store.renew({"t": ["a", "ended long ago"]})
+    time.now_s += 2
+    assert (await store.reserve(ask(quotas, lease="b"))).refused == "concurrent"
+    await store.settle(Settlement(tenant="t", lease="a", tokens={}))
+    assert (await store.reserve(ask(quotas, lease="b"))).refused is None
+
+
 async def test_the_lease_of_a_process_that_died_ends_in_redis_too(server: RedisServer) -> None:
     server.flush()
     quotas = Quotas(concurrent=1)
