@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from gateway.errors import RestartingError
@@ -17,9 +17,16 @@ class Drain:
     def __init__(self) -> None:
         self._over = False
         self._bounds: set[asyncio.Timeout] = set()
+        self._at_once: list[Callable[[], None]] = []
+
+    def on_begin(self, callback: Callable[[], None]) -> None:
+        """Have something done as soon as the process is told to stop."""
+        self._at_once.append(callback)
 
     def begin(self, *, grace_s: float) -> None:
         """The process was told to stop: in so many seconds nothing may run any more."""
+        for callback in self._at_once:
+            callback()
         asyncio.get_running_loop().call_later(grace_s, self._end)
 
     @asynccontextmanager

@@ -19,6 +19,7 @@ from gateway.clock import SYSTEM_CLOCK
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Row
+from gateway.drain import Drain
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
 from gateway.learning.estimators import ActiveEstimator
@@ -121,10 +122,12 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     caches = Caches(settings.cache, redis, catalogue=catalogue, clock=clock)
     stack.push_async_callback(caches.aclose)
     followers.append(caches.follow)
+    admission, drain = Admission(settings.admission, catalogue=catalogue, clock=clock), Drain()
+    drain.on_begin(admission.close)
     answering = Answering(
         limiter=limiter,
         caches=caches,
-        admission=Admission(settings.admission, catalogue=catalogue, clock=clock),
+        admission=admission,
         decider=decider,
         dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
     )
@@ -152,6 +155,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         promises=promises,
         reports=Reports(engine, log=log, clock=clock, lost_s=settings.server.request_timeout_s),
         signals=signals,
+        admission=admission,
+        drain=drain,
         started_at_s=clock.wall_s(),
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from gateway.admission.admission import Admission
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
@@ -41,6 +42,7 @@ class Services:
     known: Callable[[], Known]
     """Names and figures that policy documents are held against; blocks."""
     estimators: ActiveEstimator
+    admission: Admission
     answering: Answering
     embeddings: Embeddings
     directory: Directory
@@ -50,7 +52,7 @@ class Services:
     signals: Signals
     started_at_s: float
     """Unix time at which this process began to serve."""
-    drain: Drain = field(default_factory=Drain)
+    drain: Drain
     """Ends what is still running when the grace period is over."""
     stopping: bool = False
     """Set when the process has been told to stop: what is cut from then on was cut by us."""
