@@ -25,10 +25,17 @@ def structural_exclusion(request: RoutingRequest, candidate: Candidate) -> Exclu
             detail=f"prompt and answer need at least {needed} tokens, its context has {candidate.context_tokens}",
         )
     # What may pass comes after what never does, so that nobody is told to try again in vain.
+    return _out_for_now(request, candidate)
+
+
+def _out_for_now(request: RoutingRequest, candidate: Candidate) -> Exclusion | None:
+    """Whether a candidate that could answer cannot at this moment."""
     if candidate.name in request.failed:
         return Exclusion(
             reason=ExclusionReason.FAILED_BEFORE, detail="an earlier attempt of this request failed on it"
         )
+    if candidate.name in request.unaffordable:
+        return Exclusion(reason=ExclusionReason.BUDGET, detail="it may cost more than the budget has left")
     if candidate.state is CandidateState.UNAVAILABLE:
         why = candidate.unavailable_because or "not built, failed, or stopping"
         return Exclusion(reason=ExclusionReason.UNAVAILABLE, detail=why)

@@ -65,7 +65,7 @@ class ExclusionReason(StrEnum):
     COST = "cost"
     """Its predicted cost breaks the limit."""
     BUDGET = "budget"
-    """Its predicted cost is more than the tenant's budget has for one request now."""
+    """Its predicted cost, or the most it may cost, is more than the tenant's budget has for one request now."""
     QUALITY = "quality"
     """Its predicted quality is below the floor."""
 
@@ -152,6 +152,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the policy's rule leaves of them; None where no rule applies."""
     failed: frozenset[str] = frozenset()
     """Variants on which an earlier attempt of this request failed."""
+    unaffordable: frozenset[str] = frozenset()
+    """Variants that may cost more than the tenant's budget has left, whatever is predicted of them."""
     tenant: str = "default"
     tags: Mapping[str, str] = {}
     hint: str | None = None

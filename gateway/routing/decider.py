@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from backends import errors as backend
@@ -12,6 +13,7 @@ from gateway.decisions.log import DecisionLog
 from gateway.errors import ForbiddenError, InvalidRequestError, ModelNotFoundError
 from gateway.ledger.ledger import Ledger
 from gateway.policyops.active import ActivePolicy
+from gateway.routing.affordable import unaffordable
 from gateway.routing.budgets import Budgets
 from gateway.routing.candidates import freeze
 from gateway.routing.catalogue import Catalogue
@@ -167,7 +169,8 @@ class Decider:
 
     def _weigh(self, exchange: Exchange, policy: Policy) -> tuple[Decision, RoutingRequest]:
         """What would be decided now, and on what."""
-        routing, ruling = apply(self._routing(exchange, policy), policy)
+        routing = msgspec.structs.replace(self._routing(exchange, policy), unaffordable=self._unaffordable(exchange))
+        routing, ruling = apply(routing, policy)
         earlier = exchange.decision
         decision = decide(
             routing,
@@ -180,6 +183,11 @@ class Decider:
             tried=self._tried,
         )
         return decision, routing
+
+    def _unaffordable(self, exchange: Exchange) -> frozenset[str]:
+        variants = (self._catalogue.view(name).variant for name in self.pool(exchange))
+        available_usd = self._ledger.available_usd(exchange.tenant)
+        return unaffordable(exchange.tenant, exchange.request, variants, available_usd=available_usd)
 
     def _retry_after_s(self, decision: Decision) -> float | None:
         """When the first of the variants that are shut out now may be asked again; None where none is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.errors import ApiError, ContextLengthError, InvalidRequestError, UnavailableError
+from gateway.errors import ApiError, ContextLengthError, InvalidRequestError, QuotaError, UnavailableError
 from gateway.routing.request import ValidRequest
 from policies.types import Decision, ExclusionReason
 
@@ -25,6 +25,8 @@ def refusal(decision: Decision, request: ValidRequest, *, retry_after_s: float |
     kinds = {exclusion.reason for exclusion in asked.values()}
     if kinds & {ExclusionReason.UNAVAILABLE, ExclusionReason.FAILED_BEFORE}:
         return UnavailableError(f"no variant can answer now ({detail})", retry_after_s=retry_after_s or RETRY_AFTER_S)
+    if ExclusionReason.BUDGET in kinds:
+        return QuotaError(f"the budget is not enough for a variant that could answer ({detail}); ask for less")
     if ExclusionReason.CONTEXT in kinds:
         return ContextLengthError(f"the prompt fits no variant's context ({detail})")
     if ExclusionReason.RULE in kinds:

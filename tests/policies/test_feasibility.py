@@ -14,6 +14,7 @@ from tests.policy_strategies import candidate, decided, estimate, request
     [
         (request(allowed=frozenset({"full"})), ExclusionReason.NOT_REQUESTED, "not among"),
         (request(failed=frozenset({"quantized"})), ExclusionReason.FAILED_BEFORE, "earlier attempt"),
+        (request(unaffordable=frozenset({"quantized"})), ExclusionReason.BUDGET, "more than the budget has left"),
         (request(needs=frozenset({"tools", "logprobs"})), ExclusionReason.CAPABILITY, "cannot do logprobs, tools"),
         (request(min_prompt_tokens=2048), ExclusionReason.CONTEXT, "at least 2049 tokens, its context has 2048"),
         (request(min_prompt_tokens=2000, max_completion_tokens=49), ExclusionReason.CONTEXT, "2049"),
@@ -29,10 +30,15 @@ def test_a_candidate_that_cannot_serve_the_request_is_excluded(
     assert decided(asked, (candidate(),)).choice is None, "no limit was broken, so there is nothing to give way on"
 
 
-def test_an_unavailable_candidate_is_excluded() -> None:
-    exclusion = structural_exclusion(request(), candidate(state=CandidateState.UNAVAILABLE))
+@pytest.mark.parametrize(
+    ("because", "detail"), [(None, "not built, failed, or stopping"), ("circuit open for 3.2 s more",) * 2]
+)
+def test_an_unavailable_candidate_is_excluded_with_what_is_known_of_the_reason(because: str, detail: str) -> None:
+    exclusion = structural_exclusion(
+        request(), candidate(state=CandidateState.UNAVAILABLE, unavailable_because=because)
+    )
     assert exclusion is not None
-    assert exclusion.reason is ExclusionReason.UNAVAILABLE
+    assert (exclusion.reason, exclusion.detail) == (ExclusionReason.UNAVAILABLE, detail)
 
 
 @pytest.mark.parametrize(

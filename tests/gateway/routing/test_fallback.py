@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.errors import ApiError, QuotaError
+from gateway.errors import ApiError, QuotaError, UpstreamFailedError
 from gateway.routing.exchange import Exchange
 from gateway.services import Services
 from gateway.tenants.types import Spend, Tenant
 from policies.policy import Cascade, Rule, Then
-from policies.types import Candidate, RoutingRequest
+from policies.types import Candidate, ExclusionReason, RoutingRequest
 from tests.gateways import exchange, opened, remote
 from tests.providers import Answer, ScriptedProvider, completion_body
 
@@ -32,15 +32,15 @@ async def variants(
     directory: Path,
     *scripts: Answer,
     calls: dict[str, Any] = QUICK,
-    dear: dict[str, float] | None = None,
+    dear: int | None = None,
     **sections: Any,
 ) -> AsyncIterator[tuple[Services, list[ScriptedProvider]]]:
-    """Variants `v0`, `v1`, … of falling quality; `v1` at a price of its own if one is given."""
+    """Variants `v0`, `v1`, … of falling quality, one of them dear."""
     async with AsyncExitStack() as stack:
         providers = [await stack.enter_async_context(ScriptedProvider(script)) for script in scripts]
         made = [remote(f"v{i}", provider, quality=0.9 - i / 10) for i, provider in enumerate(providers)]
         if dear is not None:
-            made[1]["price"] = dear
+            made[dear]["price"] = DEAR
         yield await stack.enter_async_context(opened(directory, *made, calls=calls, **sections)), providers
 
 
@@ -133,12 +133,27 @@ async def test_a_silent_cascade_is_left_for_its_second_variant_and_a_silent_seco
         assert [attempt.held for attempt in rescued.attempts] == ["low_confidence", None]
 
 
-async def test_a_fall_back_that_cannot_be_paid_for_is_no_attempt_and_the_caller_is_told(tmp_path: Path) -> None:
-    async with variants(tmp_path, RESET, GOOD, dear=DEAR) as (services, providers):
+@pytest.mark.parametrize("dear", [0, 1])
+async def test_who_may_cost_more_than_the_budget_has_left_is_neither_first_nor_a_fall_back(
+    tmp_path: Path, dear: int
+) -> None:
+    async with variants(tmp_path, RESET, RESET, dear=dear) as (services, providers):
         taken = exchange(services, priority={"accuracy": 1}, max_tokens=4000)
         taken.tenant = Tenant(id="team", budget=Spend(usd=0.05))
-        with pytest.raises(QuotaError):
+        with pytest.raises(UpstreamFailedError):
             await services.answering.whole(taken)
-        assert tried(taken) == [("v0", "first", "connection_lost")]
-        assert (taken.tries, providers[1].requests) == (1, [])
-        assert services.ledger.available_usd(taken.tenant) == pytest.approx(0.05), "what failed cost nothing"
+        assert [role for _, role, _ in tried(taken)] == ["first", "retry"]
+        assert providers[dear].requests == []
+        assert taken.decision is not None
+        excluded = taken.decision.verdicts[dear].excluded_because
+        assert excluded is not None
+        assert excluded.reason is ExclusionReason.BUDGET
+
+
+async def test_what_nobody_can_be_paid_for_is_no_attempt_and_the_caller_is_told(tmp_path: Path) -> None:
+    async with variants(tmp_path, GOOD, dear=0) as (services, providers):
+        taken = exchange(services, max_tokens=4000)
+        taken.tenant = Tenant(id="team", budget=Spend(usd=0.05))
+        with pytest.raises(QuotaError, match=r"0\.05"):
+            await services.answering.whole(taken)
+        assert (taken.attempts, taken.tries, providers[0].requests) == ([], 0, [])
