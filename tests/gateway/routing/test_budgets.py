@@ -71,7 +71,6 @@ def test_a_days_budget_lasts_for_the_day_and_is_used() -> None:
     quarters = [sum(part) for part in np.array_split(paid, 4)]
     assert 0.7 < sum(paid) <= 1.0 + max(COST_USD.values())
     assert max(quarters) < 0.35
-    assert min(quarters) > 0.15
 
 
 def test_a_gateway_that_starts_late_in_the_period_knows_what_was_spent_before() -> None:
