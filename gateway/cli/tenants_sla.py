@@ -54,6 +54,7 @@ def _read(context: CliContext, tenant_id: str | None, *, windows: int) -> list[S
         with failures(SQLAlchemyError, TenantsError):
             upgrade(engine)
             store = TenantStore(engine)
+            store.bootstrap(settings.tenants, now_s=now_s)
             found = [store.find(tenant_id)] if tenant_id else [t for t in store.all() if t.removed_at_s is None]
             with engine.connect() as connection:
                 return [report(connection, t.tenant, windows=windows, now_s=now_s, lost_s=lost_s) for t in found]
