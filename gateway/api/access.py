@@ -45,7 +45,7 @@ def principal(connection: Connection) -> Principal:
     return found
 
 
-def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
+async def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
     """A guard on the matched handler, whatever path led to it.
 
     Raises:
