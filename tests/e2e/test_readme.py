@@ -62,6 +62,15 @@ def test_the_policy_commands_of_the_readme_do_what_they_say(block: str, tmp_path
     assert "published" in str(versions)
 
 
+@pytest.mark.parametrize("block", blocks("shell"))
+def test_the_tenant_commands_of_the_readme_do_what_they_say(block: str, tmp_path: Path) -> None:
+    for line in block.splitlines():
+        _, *words = shlex.split(line)
+        command = [sys.executable, "-m", "gateway.cli", "--var", str(tmp_path), *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        assert ("tri_" in done.stdout) == ("add" in words), line
+
+
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_the_configuration_of_the_readme_is_valid(text: str) -> None:
     assert decode_yaml(text, Settings, source_name="README.md").variants
