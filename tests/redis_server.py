@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,14 +114,17 @@ def _started(port: int, directory: Path) -> subprocess.Popen[bytes]:
 
 
 @asynccontextmanager
-async def slow_way(server: RedisServer, *, answers_after_s: float) -> AsyncIterator[str]:
-    """A URL behind which every answer of the server comes so much later."""
+async def slow_way(server: RedisServer, *, answers_after_s: float | Callable[[], float]) -> AsyncIterator[str]:
+    """A URL behind which every answer of the server comes so much later; a function says how much just then."""
+
+    def wait_s() -> float:
+        return answers_after_s() if callable(answers_after_s) else answers_after_s
 
     tasks = set[asyncio.Task[None]]()
 
-    async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter, wait_s: float) -> None:
+    async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter, wait_s: Callable[[], float]) -> None:
         while data := await source.read(65536):
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s())
             sink.write(data)
             await sink.drain()
 
@@ -131,7 +134,7 @@ async def slow_way(server: RedisServer, *, answers_after_s: float) -> AsyncItera
         tasks.add(task)
         there, back = await asyncio.open_connection("127.0.0.1", server.port)
         try:
-            await asyncio.gather(pipe(reader, back, 0.0), pipe(there, writer, answers_after_s))
+            await asyncio.gather(pipe(reader, back, float), pipe(there, writer, wait_s))
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
