@@ -23,21 +23,27 @@ WHOLE = Answer(body=completion_body("Paris"))
 STREAM = Answer(events=[*chat_events("Par", "is"), USAGE_EVENT])
 SLOW_WHOLE = Answer(events=[b" "] * 500, every_s=0.01)
 SLOW_STREAM = Answer(events=chat_events(finish=None), ending="stall")
-LATER_STREAM = Answer(first_after_s=0.25, events=STREAM.events)
+LATER_STREAM = Answer(first_after_s=0.5, events=STREAM.events)
 RESET = Answer(refuses="reset")
-FAST = {"ttft_s": 0.05, "tpot_s": 0.001}
-"""With the usual 64 tokens a duplicate of a whole answer is due after 0.11 s, of a stream after 0.05 s."""
+SOON = {"ttft_s": 0.15, "tpot_s": 0.001}
+"""For so short a prompt a duplicate of a stream is due after 0.095 s, of a whole answer 0.06 s later."""
 
 
 @asynccontextmanager
 async def hedging(
-    directory: Path, *scripts: Answer, hedge: Hedge | None = None, then: Then | None = None, **second: Any
+    directory: Path,
+    *scripts: Answer,
+    hedge: Hedge | None = None,
+    then: Then | None = None,
+    first: dict[str, Any] = SOON,
+    last: dict[str, Any] = SOON,
 ) -> AsyncIterator[tuple[Services, list[ScriptedProvider]]]:
-    """A gateway whose policy hedges; `v0` is preferred, then `v1`, which may be given fields of its own, …"""
+    """A gateway whose policy hedges; `v0` is preferred, then `v1`, …; the first and the last with these fields."""
     async with AsyncExitStack() as stack:
         providers = [await stack.enter_async_context(ScriptedProvider(script)) for script in scripts]
-        variants = [remote(f"v{i}", provider, quality=0.9 - i / 10, **FAST) for i, provider in enumerate(providers)]
-        variants[-1] |= second
+        variants = [remote(f"v{i}", provider, quality=0.9 - i / 10, **SOON) for i, provider in enumerate(providers)]
+        variants[0] |= first
+        variants[-1] |= last
         services = await stack.enter_async_context(opened(directory, *variants))
         rule = Rule(name="quick", then=then or Then(hedge=True))
         policy = msgspec.structs.replace(
@@ -76,7 +82,8 @@ async def test_the_duplicate_of_a_slow_request_answers_and_the_first_is_stopped(
 
 
 async def test_a_request_that_is_answered_in_time_is_sent_once(tmp_path: Path) -> None:
-    async with hedging(tmp_path, STREAM, STREAM) as (services, providers):
+    late = {"ttft_s": 5.0}
+    async with hedging(tmp_path, STREAM, STREAM, first=late) as (services, providers):
         assert tried(await answered(services, stream=True)) == [("v0", "first", None)]
         assert providers[1].requests == []
 
@@ -97,7 +104,7 @@ async def test_a_duplicate_that_fails_costs_the_first_nothing(tmp_path: Path) ->
 
 async def test_a_duplicate_that_cannot_be_paid_for_is_not_sent(tmp_path: Path) -> None:
     dear = {"prompt_per_mtok_usd": 10.0, "completion_per_mtok_usd": 20.0}
-    async with hedging(tmp_path, LATER_STREAM, STREAM, price=dear) as (services, providers):
+    async with hedging(tmp_path, LATER_STREAM, STREAM, last=SOON | {"price": dear}) as (services, providers):
         taken = exchange(services, stream=True, priority={"accuracy": 1}, max_tokens=4000)
         taken.tenant = Tenant(id="team", budget=Spend(usd=0.05))
         async with aclosing(services.answering.events(taken)) as events:
@@ -107,7 +114,7 @@ async def test_a_duplicate_that_cannot_be_paid_for_is_not_sent(tmp_path: Path) -
 
 
 async def test_where_both_fail_a_third_takes_over(tmp_path: Path) -> None:
-    failing = Answer(first_after_s=0.2, refuses="reset")
+    failing = Answer(first_after_s=0.4, refuses="reset")
     async with hedging(tmp_path, failing, RESET, STREAM) as (services, _):
         taken = await answered(services, stream=True)
         assert tried(taken)[-1] == ("v2", "fallback", None)
