@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from gateway.ledger.money import MOST_NUSD
 from gateway.ledger.period import Period
 
 __all__ = ("SPARE_SHARE", "Account", "Claim", "Grant", "Waiter")
@@ -128,7 +129,7 @@ class Account:
     def settle(self, amount: int, cost: int) -> None:
         """What was held is free again, and this was spent: the truth, also where it is more."""
         self.held -= amount
-        self.spent += cost
+        self.spent = min(MOST_NUSD, self.spent + cost)
         self.changed = True
 
     def claim(self) -> Claim:
@@ -139,7 +140,7 @@ class Account:
         return Claim(
             period=self.period,
             budget=self.budget,
-            base=max(self.granted, self.spent + self.held),
+            base=min(MOST_NUSD, max(self.granted, self.spent + self.held)),
             spent=self.spent,
             room=max(0, self.room),
             needs=tuple(waiter.amount for waiter in self.waiting),

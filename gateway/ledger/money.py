@@ -8,13 +8,13 @@ __all__ = ("MOST_NUSD", "to_nusd", "to_usd")
 
 NUSD_PER_USD = 1_000_000_000
 
-MOST_NUSD = 2**62
-"""About 4.6 billion dollars: sums of two still fit a database's 64 bits."""
+MOST_NUSD = 2**56
+"""About 72 million dollars, the most an account counts: sums over a hundred processes fit a database's 64 bits."""
 
 
 def to_nusd(usd: float) -> int:
-    """Billionths of a dollar, rounded up: an account never shows less than was spent."""
-    return min(MOST_NUSD, math.ceil(usd * NUSD_PER_USD))
+    """Billionths of a dollar, rounded up, so that an account never shows less than was spent; never below 0."""
+    return math.ceil(min(max(usd * NUSD_PER_USD, 0.0), MOST_NUSD))
 
 
 def to_usd(nusd: int) -> float:

@@ -106,10 +106,10 @@ def test_what_was_spent_beyond_the_grant_is_claimed_as_spent() -> None:
     assert (claim.base, claim.spent, claim.room) == (250, 250, 0)
 
 
-@given(st.floats(0, 1e9))
+@given(st.floats(0, 1e7))
 def test_money_is_rounded_up_by_less_than_a_billionth(usd: float) -> None:
     assert -1e-6 <= to_usd(to_nusd(usd)) - usd <= 1e-9 + usd * 1e-15
-    assert to_nusd(usd) <= MOST_NUSD
+    assert (to_nusd(1e300), to_nusd(-usd)) == (MOST_NUSD, 0)
 
 
 def test_periods_are_the_same_for_everybody() -> None:

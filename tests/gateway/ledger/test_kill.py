@@ -42,7 +42,7 @@ async def test_killed_processes_never_hide_what_they_spent_and_cost_at_most_thei
 ) -> None:
     engine_at(url).dispose()
     rng, killed, mine = random.Random(9), 0, tenant(usd=BUDGET_USD)
-    for round_ in range(3):
+    for round_ in range(2):
         records = [tmp_path / f"{round_}-{number}" for number in range(PROCESSES)]
         with spending(url, records) as running:
             for process in running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from gateway.decisions.schema import ledger_grants
 from gateway.errors import QuotaError, UnavailableError
 from gateway.ledger.account import Claim
 from gateway.ledger.book import LOST_AFTER_S, exchange, prune
-from gateway.ledger.money import to_nusd
+from gateway.ledger.money import MOST_NUSD, to_nusd
 from gateway.ledger.period import Period
 from gateway.tenants.types import Tenant
 from tests.decision_rows import sqlite_url
@@ -149,6 +150,48 @@ async def test_a_server_that_charges_more_than_it_can_is_on_record_and_ends_the_
         with pytest.raises(QuotaError):
             await ledger.hold(mine, 0.0001)
     assert (read(url, mine).spent_usd, read(url, mine).left_usd) == (0.5, -0.49)
+
+
+@pytest.mark.parametrize("usd", [1e300, -5.0])
+async def test_an_absurd_charge_neither_pays_the_tenant_nor_stops_the_accounts_of_others(
+    url: str, usd: float
+) -> None:
+    absurd, sound = tenant("absurd"), tenant("sound")
+    async with ledgers(url, count=2) as processes:
+        for ledger in processes:
+            (await ledger.hold(absurd, 0.01)).settle(usd)
+        await asyncio.sleep(0.1)
+        (await processes[0].hold(sound, 0.5)).settle(0.5)
+    assert read(url, sound).spent_usd == 0.5
+    assert read(url, absurd).spent_usd == (0.0 if usd < 0 else pytest.approx(2 * MOST_NUSD / 1e9))
+
+
+async def test_whatever_goes_wrong_with_the_database_it_is_asked_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    async with ledgers(url) as [ledger]:
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.ledger.keeper.exchange", broken)
+            with pytest.raises(UnavailableError):
+                await ledger.hold(tenant(), 0.5)
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(UnavailableError):
+                    (await ledger.hold(tenant(), 0.5)).settle(0.0)
+                    break
+                await asyncio.sleep(0.02)
+
+
+async def test_many_tenants_are_written_a_few_hundred_at_a_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.ledger.keeper.MAX_BATCH", 7)
+    many = [tenant(f"t{number}", usd=0.01) for number in range(40)]
+    async with ledgers(url) as [ledger]:
+        for hold in await asyncio.gather(*(ledger.hold(of, 0.01) for of in many)):
+            hold.settle(0.01)
+    assert [read(url, of).spent_usd for of in many[::13]] == [0.01] * 4
 
 
 async def test_a_budget_that_is_raised_or_lowered_holds_from_the_next_request_on(url: str) -> None:
