@@ -14,6 +14,7 @@ from gateway.api.body import check_nesting
 from gateway.api.wire import ChatBody, CompletionBody, Metadata, PriorityName, ServiceTier
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
+from gateway.tenants.types import Role, ServedTier
 from policies.checks import SchemaCheck
 from policies.types import Limits, Weights
 
@@ -26,13 +27,17 @@ _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _INDEX = re.compile(r"\[.*?\]")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cache.mode": ("default", "no-cache", "no-store"),
+    "budget.without_ledger": ("closed", "last_known"),
     "checks.place": ("whole", "anywhere"),
     "checks.type": ("regex", "exact", "json_schema"),
     "encoding_format": ("float", "base64"),
+    "key.role": tuple(Role),
+    "max_service_tier": get_args(ServedTier),
     "messages.content.type": ("text",),
     "messages.role": ("system", "developer", "user", "assistant", "tool"),
     "priority": (*get_args(PriorityName), "weights on speed, cost and accuracy"),
     "response_format.type": ("text", "json_object", "json_schema"),
+    "role": tuple(Role),
     "service_tier": get_args(ServiceTier),
 }
 """What the field at a path may be, which the decoder does not say."""
@@ -247,5 +252,6 @@ def _explain(text: str) -> tuple[str, str]:
         if named := pattern.search(what):
             path = f"{path}.{named['name']}" if path else named["name"]
     if what.startswith(("Invalid enum value", "Invalid value")):
-        what += f", expected one of: {', '.join(_CHOICES[_INDEX.sub('', path)])}"
+        known = _CHOICES.get(_INDEX.sub("", path), ())
+        what += f", expected one of: {', '.join(known)}" if known else ""
     return what, path

@@ -18,7 +18,9 @@ _TIERS: tuple[ServedTier, ...] = get_args(ServedTier)
 def clamped(request: ValidRequest, tenant: Tenant) -> ValidRequest:
     """The request under its tenant's name, limits and service tier."""
     promised = tenant.limits.tightened(Limits(max_cost_usd=tenant.sla.max_cost_usd))
-    tier = None if request.service_tier is None else served_tier(request.service_tier, tenant)
+    tier: ServedTier | None = served_tier(request.service_tier or "auto", tenant)
+    if request.service_tier is None and tier == "default":
+        tier = None  # What is served to all who say nothing need not be said.
     return replace(request, tenant=tenant.id, limits=request.limits.tightened(promised), service_tier=tier)
 
 

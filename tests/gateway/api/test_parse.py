@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api.body import MAX_NESTING
+from gateway.api.openapi import _BODIES
 from gateway.api.parse import _CHOICES, decode_body, parse_chat, parse_completion
-from gateway.api.wire import ChatBody, CompletionBody, EmbeddingBody, FeedbackBody
+from gateway.api.wire import ChatBody, CompletionBody, FeedbackBody
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import ValidRequest
 from policies.types import Limits, Weights
@@ -168,6 +169,8 @@ def test_every_choice_of_a_body_can_be_told() -> None:
     def walk(info: msgspec.inspect.Type, path: str) -> None:
         if isinstance(info, msgspec.inspect.LiteralType):
             found[path] = info.values
+        elif isinstance(info, msgspec.inspect.EnumType):
+            found[path] = tuple(info.cls)
         elif isinstance(info, msgspec.inspect.StructType):
             if info.tag is not None:
                 found[f"{path}.{info.tag_field}"] = (*found.get(f"{path}.{info.tag_field}", ()), info.tag)
@@ -177,7 +180,7 @@ def test_every_choice_of_a_body_can_be_told() -> None:
             if inner is not None:
                 walk(inner, path)
 
-    for body in (ChatBody, CompletionBody, EmbeddingBody, FeedbackBody):
+    for body in _BODIES:
         walk(msgspec.inspect.type_info(body), "")
     told = {path: {value for value in values if "weights" not in value} for path, values in _CHOICES.items()}
     assert told == {path: set(values) for path, values in found.items()}
