@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.ledger.book import Spending, spending
-from gateway.sla.tallies import tallies
+from gateway.sla.tallies import gathered, tallies
 from gateway.tenants.types import Tenant
 from policies.promises.attainment import Attainment, Tally, attainment
 from policies.promises.types import Sla
@@ -62,13 +62,13 @@ def report(connection: Connection, tenant: Tenant, *, windows: Windows, now_s: f
         lost_s: A request without an outcome for so long was lost with its process.
     """
     sla, width_s = tenant.sla, tenant.sla.window_s
-    began_s = now_s - now_s % width_s
-    asked: dict[str, Any] = {"tenant": tenant.id, "sla": sla, "lost_before_s": now_s - lost_s}
+    began_s, short_s = now_s - now_s % width_s, width_s / SHORT_SHARE
     since_s = began_s - windows * width_s
-    *ended, running = tallies(connection, **asked, since_s=since_s, width_s=width_s, count=windows + 1)
-    [long] = tallies(connection, **asked, since_s=now_s - width_s, width_s=width_s, count=1)
-    short_s = width_s / SHORT_SHARE
-    [short] = tallies(connection, **asked, since_s=now_s - short_s, width_s=short_s, count=1)
+    until_s = began_s + width_s
+    with gathered(connection, tenant=tenant.id, since_s=since_s, until_s=until_s, lost_before_s=now_s - lost_s):
+        *ended, running = tallies(connection, sla=sla, since_s=since_s, width_s=width_s, count=windows + 1)
+        [long] = tallies(connection, sla=sla, since_s=now_s - width_s, width_s=width_s, count=1)
+        [short] = tallies(connection, sla=sla, since_s=now_s - short_s, width_s=short_s, count=1)
     rated, judged = (sum(getattr(tally, name) for tally in (*ended, running)) for name in ("rated", "judged"))
     return SlaReport(
         tenant=tenant.id,

@@ -1,7 +1,13 @@
-"""The log of one tenant, counted by windows. The database does the counting: memory here is one row a window."""
+"""The log of one tenant, counted by windows. The database does the counting: memory here is one row a window.
+
+What the requests say is gathered once, into a table of the connection's own, and counted from there as often as need
+be: finding each request's outcome is what takes the time.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,31 +20,67 @@ from gateway.routing.request import Route
 from policies.promises.attainment import Tally
 from policies.promises.types import Sla
 
-__all__ = ("tallies",)
+__all__ = ("gathered", "tallies")
+
+_gathered = sa.Table(
+    "sla_requests",
+    sa.MetaData(),
+    sa.Column("created_at_s", sa.Double, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("ttft_s", sa.Double),
+    sa.Column("latency_s", sa.Double),
+    sa.Column("score", sa.Double),
+    sa.Column("quality", sa.Double),
+    sa.Column("cost_usd", sa.Double),
+    prefixes=["TEMPORARY"],
+)
+"""Every request that counts, and what it says of the promises."""
 
 
-def tallies(
-    connection: Connection,
-    *,
-    tenant: str,
-    sla: Sla,
-    since_s: float,
-    width_s: float,
-    count: int,
-    lost_before_s: float,
-) -> list[Tally]:
-    """One tally per window, oldest first, quiet ones included.
+@contextmanager
+def gathered(
+    connection: Connection, *, tenant: str, since_s: float, until_s: float, lost_before_s: float
+) -> Iterator[None]:
+    """Have the tenant's requests at hand for `tallies`, on this connection and while the block runs.
 
     Args:
         connection: To the log.
         tenant: Whose requests.
+        since_s: Unix time of the first one.
+        until_s: Unix time before which they are.
+        lost_before_s: A request from before this time that has no outcome was lost with the process that had it.
+    """
+    _gathered.drop(connection, checkfirst=True)
+    _gathered.create(connection, checkfirst=False)
+    try:
+        here = sa.and_(
+            decisions.c.tenant == tenant,
+            decisions.c.route != Route.EMBEDDINGS,
+            decisions.c.created_at_s >= since_s,
+            decisions.c.created_at_s < until_s,
+        )
+        columns = [column.name for column in _gathered.columns]
+        connection.execute(_gathered.insert().from_select(columns, _requests(here, lost_before_s=lost_before_s)))
+        yield
+    finally:
+        connection.rollback()  # After a failure PostgreSQL takes nothing else.
+        _gathered.drop(connection, checkfirst=True)
+        connection.commit()
+
+
+def tallies(connection: Connection, *, sla: Sla, since_s: float, width_s: float, count: int) -> list[Tally]:
+    """One tally per window of what is gathered, oldest first, quiet ones included.
+
+    Args:
+        connection: To the log.
         sla: Its limits decide what is late and what is dear.
         since_s: Unix time at which the first window begins.
         width_s: Seconds of a window.
         count: Windows.
-        lost_before_s: A request from before this time that has no outcome was lost with the process that had it.
     """
-    rows = _requests(connection, tenant=tenant, since_s=since_s, width_s=width_s, count=count, before_s=lost_before_s)
+    position = (_gathered.c.created_at_s - since_s) / width_s
+    inside = sa.and_(_gathered.c.created_at_s >= since_s, _gathered.c.created_at_s < since_s + count * width_s)
+    rows = sa.select(_gathered, _whole(connection, position).label("window")).where(inside).subquery()
     found: dict[int, dict[str, Any]] = {number: {"start_s": since_s + number * width_s} for number in range(count)}
     for part in (
         _counts(rows, sla),
@@ -50,40 +92,32 @@ def tallies(
     return [Tally(**figures) for figures in found.values()]
 
 
-def _requests(
-    connection: Connection, *, tenant: str, since_s: float, width_s: float, count: int, before_s: float
-) -> sa.Subquery:
-    """Every request that counts, with its window and what it says of the promises."""
+def _requests(here: sa.ColumnElement[bool], *, lost_before_s: float) -> sa.Select[Any]:
+    """What each request that counts says, in the order of the columns."""
     answered = outcomes.c.ending == Ending.DONE
     failed = sa.or_(
-        sa.and_(outcomes.c.decision_id.is_(None), decisions.c.created_at_s < before_s),
+        sa.and_(outcomes.c.decision_id.is_(None), decisions.c.created_at_s < lost_before_s),
         outcomes.c.ending == Ending.STOPPED,
         sa.and_(
             outcomes.c.ending == Ending.FAILED,
             sa.or_(outcomes.c.error_type.is_(None), outcomes.c.error_type.not_in(sorted(CALLERS_OWN))),
         ),
     )
-    position = (decisions.c.created_at_s - since_s) / width_s
+    labels = _labels(here)
     return (
         sa.select(
-            decisions.c.decision_id,
-            _whole(connection, position).label("window"),
-            sa.case((answered, 0), else_=1).label("failed"),
-            sa.case((sa.and_(answered, outcomes.c.streamed), outcomes.c.ttft_s)).label("ttft_s"),
-            sa.case((answered, outcomes.c.latency_s)).label("latency_s"),
-            sa.case((answered, outcomes.c.quality)).label("quality"),
+            decisions.c.created_at_s,
+            sa.case((answered, 0), else_=1),
+            sa.case((sa.and_(answered, outcomes.c.streamed), outcomes.c.ttft_s)),
+            sa.case((answered, outcomes.c.latency_s)),
+            sa.case((answered, labels.c.score)),
+            sa.case((answered, outcomes.c.quality)),
             outcomes.c.cost_usd,
         )
         .select_from(decisions)
         .join(outcomes, outcomes.c.decision_id == decisions.c.decision_id, isouter=True)
-        .where(
-            decisions.c.tenant == tenant,
-            decisions.c.route != Route.EMBEDDINGS,
-            decisions.c.created_at_s >= since_s,
-            decisions.c.created_at_s < since_s + count * width_s,
-            sa.or_(answered, failed),
-        )
-        .subquery()
+        .join(labels, labels.c.decision_id == decisions.c.decision_id, isouter=True)
+        .where(here, sa.or_(answered, failed))
     )
 
 
@@ -95,26 +129,20 @@ def _whole(connection: Connection, position: sa.ColumnElement[Any]) -> sa.Column
 
 
 def _counts(rows: sa.Subquery, sla: Sla) -> sa.Select[Any]:
-    labels = _labels(rows)
-    quality = sa.case((rows.c.failed == 0, sa.func.coalesce(labels.c.score, rows.c.quality)))
-    return (
-        sa.select(
-            rows.c.window,
-            sa.func.count().label("requests"),
-            sa.func.sum(rows.c.failed).label("failed"),
-            sa.func.count(rows.c.ttft_s).label("streamed"),
-            _above(rows.c.ttft_s, sla.ttft_p95_s).label("late_first"),
-            _above(rows.c.latency_s, sla.latency_p95_s).label("late"),
-            sa.func.count(quality).label("rated"),
-            sa.func.count(sa.case((rows.c.failed == 0, labels.c.score))).label("judged"),
-            sa.func.avg(quality).label("quality"),
-            _above(rows.c.cost_usd, sla.max_cost_usd).label("dear"),
-            sa.func.max(rows.c.cost_usd).label("dearest_usd"),
-        )
-        .select_from(rows)
-        .join(labels, labels.c.decision_id == rows.c.decision_id, isouter=True)
-        .group_by(rows.c.window)
-    )
+    quality = sa.func.coalesce(rows.c.score, rows.c.quality)
+    return sa.select(
+        rows.c.window,
+        sa.func.count().label("requests"),
+        sa.func.sum(rows.c.failed).label("failed"),
+        sa.func.count(rows.c.ttft_s).label("streamed"),
+        _above(rows.c.ttft_s, sla.ttft_p95_s).label("late_first"),
+        _above(rows.c.latency_s, sla.latency_p95_s).label("late"),
+        sa.func.count(quality).label("rated"),
+        sa.func.count(rows.c.score).label("judged"),
+        sa.func.avg(quality).label("quality"),
+        _above(rows.c.cost_usd, sla.max_cost_usd).label("dear"),
+        sa.func.max(rows.c.cost_usd).label("dearest_usd"),
+    ).group_by(rows.c.window)
 
 
 def _above(column: sa.ColumnElement[float], limit: float | None) -> sa.ColumnElement[int]:
@@ -122,7 +150,7 @@ def _above(column: sa.ColumnElement[float], limit: float | None) -> sa.ColumnEle
     return sa.literal(0) if limit is None else sa.func.count(sa.case((column > limit, 1)))
 
 
-def _labels(rows: sa.Subquery) -> sa.Subquery:
+def _labels(here: sa.ColumnElement[bool]) -> sa.Subquery:
     """The label of every answer that was judged, as `policies.signals.label` makes it."""
     weight = observations.c.weight
     sources = (
@@ -131,8 +159,8 @@ def _labels(rows: sa.Subquery) -> sa.Subquery:
             (sa.func.sum(observations.c.score * weight) / sa.func.sum(weight)).label("score"),
             sa.func.max(weight).label("weight"),
         )
-        .join(rows, rows.c.decision_id == observations.c.decision_id)
-        .where(weight > 0)
+        .join(decisions, decisions.c.decision_id == observations.c.decision_id)
+        .where(here, weight > 0)
         .group_by(observations.c.decision_id, observations.c.source)
         .subquery()
     )

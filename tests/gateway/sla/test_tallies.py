@@ -14,7 +14,7 @@ from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, ObservationSource, OutcomeRow, Row
 from gateway.decisions.write import insert
-from gateway.sla.tallies import tallies
+from gateway.sla.tallies import gathered, tallies
 from policies.promises.attainment import Tally
 from policies.promises.types import Sla
 from policies.signals import label
@@ -35,9 +35,8 @@ def connection(url: str) -> Iterator[Connection]:
 
 
 def read(connection: Connection, *, count: int = 3, lost_before_s: float = LOST_BEFORE_S) -> list[Tally]:
-    return tallies(
-        connection, tenant="law", sla=SLA, since_s=100.0, width_s=10.0, count=count, lost_before_s=lost_before_s
-    )
+    with gathered(connection, tenant="law", since_s=100.0, until_s=1e9, lost_before_s=lost_before_s):
+        return tallies(connection, sla=SLA, since_s=100.0, width_s=10.0, count=count)
 
 
 def rows(*, seed: int, number: int = 400) -> list[Row]:
