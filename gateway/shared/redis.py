@@ -22,6 +22,7 @@ from redis.exceptions import RedisError, ResponseError
 from gateway.clock import Clock
 from gateway.routing.breaker import Breaker
 from gateway.routing.settings import CallSettings
+from gateway.shared.patience import bounded
 from gateway.shared.settings import CacheSettings
 
 __all__ = ("RedisDownError", "SharedRedis", "open_redis")
@@ -65,7 +66,7 @@ class SharedRedis:
         if not self.up:
             raise RedisDownError("Redis is left alone for now")
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with bounded(self._timeout_s):
                 result = await work(self._client)
         except ResponseError as error:
             # It answers, if only that it is full or read-only.
@@ -100,7 +101,7 @@ class SharedRedis:
             if not self._breaker.enter(now_s):
                 continue
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with bounded(self._timeout_s):
                     await self._client.ping()
             except (RedisError, OSError):
                 self._breaker.fail(self._clock.monotonic_s(), probe=True)
