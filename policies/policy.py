@@ -88,7 +88,7 @@ class Then(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     hedge: bool = False
     """Allows to send a duplicate of a slow request to another variant."""
     semantic_cache: bool = False
-    """Allows to answer from the cache by likeness of meaning."""
+    """Allows answers to prompts that mean the same, for a tenant that wants them; without a rule they are allowed."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
