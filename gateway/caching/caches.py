@@ -110,7 +110,8 @@ class Caches:
 
     async def _found_or_made(self, exchange: Exchange, make: Make, terms: Terms) -> AsyncGenerator[Event, None]:
         place = Place(key=exact_key(exchange.request), terms=terms)
-        flight, found = (place.key, terms), None
+        # Nobody waits for one that waits behind it in the queue, or that has to keep less.
+        flight, found = (place.key, terms, exchange.request.service_tier), None
         turn = await self._turn(exchange, flight, terms)
         if isinstance(turn, Found):
             found = turn
