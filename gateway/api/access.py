@@ -46,7 +46,7 @@ def principal(connection: Connection) -> Principal:
 
 
 async def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
-    """A guard on the matched handler, whatever path led to it.
+    """A guard on the matched handler, whatever path led to it; the framework runs one that is not async on a thread.
 
     Raises:
         AuthenticationError: No key, or none in force.
