@@ -140,20 +140,19 @@ async def test_a_tenant_that_did_not_ask_for_it_is_never_embedded(tmp_path: Path
         assert embedder.texts == []
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"max_tokens": 9},
-        {"model": "v0"},
-        {"response_format": {"type": "text"}},
-        {"messages": [{"role": "system", "content": "in French"}, {"role": "user", "content": "two 1.0"}]},
-        {"messages": [{"role": "assistant", "content": "two 1.0"}]},
-    ],
-)
-async def test_everything_but_the_last_message_must_be_the_same(tmp_path: Path, other: dict[str, Any]) -> None:
+OTHERS: list[dict[str, Any]] = [
+    {"max_tokens": 9},
+    {"model": "v0"},
+    {"response_format": {"type": "text"}},
+    {"messages": [{"role": "system", "content": "in French"}, {"role": "user", "content": "two 1.0"}]},
+    {"messages": [{"role": "assistant", "content": "two 1.0"}]},
+]
+
+
+async def test_everything_but_the_last_message_must_be_the_same(tmp_path: Path) -> None:
     async with answering(tmp_path, {"embedder": "minilm"}) as (gateway, _, _):
         assert await ask(gateway, "one 1.0") == "miss"
-        assert await ask(gateway, "two 1.0", **other) == "miss"
+        assert [await ask(gateway, "two 1.0", **other) for other in OTHERS] == ["miss"] * len(OTHERS)
 
 
 async def test_a_caller_may_tighten_the_threshold_and_never_loosen_it(tmp_path: Path) -> None:
