@@ -52,6 +52,7 @@ from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.tenants.directory import open_directory
+from gateway.tenants.store import TenantStore
 
 __all__ = ("open_services",)
 
@@ -146,7 +147,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         decider=decider,
         policies=policies,
         policy_store=policy_store,
-        known=lambda: known_here(settings, paths),
+        known=lambda: known_here(settings, paths, tenants=TenantStore(engine)),
         estimators=estimators,
         answering=answering,
         embeddings=embeddings,

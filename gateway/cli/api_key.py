@@ -57,7 +57,7 @@ def own_key(context: CliContext, url: str, *, name: str) -> Iterator[str | None]
     from gateway.tenants.types import ANYONE
 
     with opened_tenants(context) as store:
-        if not store.snapshot().names:
+        if not store.names():
             yield None
             return
         terms = KeyTerms(name=name, expires_in_s=LONGEST_S)

@@ -86,7 +86,7 @@ def publish(context: CliContext, file: Path, *, author: str, reason: str, as_jso
     """Put a document in force, without a restart; exit code 1 and no change when the lint finds errors."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    name, text, known = str(file), read_text(file), known_to(context)
+    name, text, known = str(file), read_text(file), known_to(context, tenants="stored")
     try:
         with failures(SQLAlchemyError), opened_store(context) as store:
             version, findings = publish_text(

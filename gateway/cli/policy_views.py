@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -50,11 +50,15 @@ def opened_store(context: CliContext) -> Iterator[PolicyStore]:
         engine.dispose()
 
 
-def known_to(context: CliContext) -> Known:
-    """What documents are held against here."""
+def known_to(context: CliContext, *, tenants: Literal["any", "stored"] = "any") -> Known:
+    """What documents are held against here; with `stored`, tenants that rules are about must be in the database."""
+    from gateway.cli.tenants_views import opened_tenants
     from gateway.policyops.known import known_here
 
-    return known_here(context.settings(), context.paths)
+    if tenants == "any":
+        return known_here(context.settings(), context.paths)
+    with opened_tenants(context) as store:
+        return known_here(context.settings(), context.paths, tenants=store)
 
 
 def read_text(file: Path) -> str:

@@ -96,6 +96,8 @@ def list_(context: CliContext, *, and_removed: bool, as_json: bool) -> None:
         print_json({"tenants": found})
     elif found:
         print_tenants(found)
+    elif known:
+        click.echo("all tenants are removed and nobody is served; `--all` shows them, `restore` brings one back")
     else:
         click.echo(
             "there are no tenants: only this machine's own programs are served; `trilemma tenants add` makes one"

@@ -8,20 +8,32 @@ from gateway.learning.store import EstimatorStore
 from gateway.paths import StatePaths
 from gateway.routing.candidates import profile
 from gateway.settings import Settings
+from gateway.tenants.store import TenantStore
+from gateway.tenants.types import ANYONE
 from policies.documents.findings import Known
 from policies.types import Profile
 
 __all__ = ("known_here",)
 
 
-def known_here(settings: Settings, paths: StatePaths) -> Known:
+def known_here(settings: Settings, paths: StatePaths, *, tenants: TenantStore | None = None) -> Known:
     """What is configured, and what of it has been measured or stated.
 
     Prices need no check, since the configuration accepts no variant without one.
+
+    Args:
+        settings: The configuration.
+        paths: Where what was measured is kept.
+        tenants: Those that rules may be about; with None, or while there are none, any name passes.
+
+    Raises:
+        SQLAlchemyError: The tenants cannot be read.
     """
+    names = frozenset() if tenants is None else tenants.names()
     store = Store(paths.models)
     return Known(
         variants={variant.name: _figures(variant, store) for variant in settings.variants if not variant.embeds_only},
+        tenants=names | {ANYONE.tenant.id} if names else None,
         capabilities=frozenset(Capability),
         estimators=EstimatorStore(paths.estimators).names(),
     )

@@ -90,6 +90,11 @@ class TenantStore:
                 keys=keys_by_digest(connection),
             )
 
+    def names(self) -> frozenset[str]:
+        """Names of all tenants there are or were."""
+        with self._engine.connect() as connection:
+            return frozenset(connection.scalars(sa.select(tenants.c.tenant)))
+
     def last_change(self) -> int:
         """Number of the latest change of anything: a cheap look at whether something moved."""
         with self._engine.connect() as connection:
