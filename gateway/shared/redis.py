@@ -29,7 +29,13 @@ __all__ = ("RedisDownError", "SharedRedis", "open_redis")
 
 T = TypeVar("T")
 
-MAX_CONNECTIONS = 64
+AT_ONCE = 8
+"""Calls under way. More would only wait for each other in this process, each with its time running."""
+
+LONGEST_TURN_S = 0.5
+"""Longest wait for a turn. It is long only in a crowd: once the breaker is open, nobody waits."""
+
+LEFT_ALONE = "Redis is left alone for now"
 CIRCUIT = CallSettings(breaker_failures=5, breaker_share=0.5, open_s=0.5, longest_open_s=5.0)
 """When Redis is left alone, and for how long."""
 
@@ -50,6 +56,7 @@ class SharedRedis:
         self._timeout_s = timeout_s
         self._clock = clock
         self._breaker = Breaker(CIRCUIT, rng=rng or np.random.default_rng())
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._probing: asyncio.Task[None] | None = None
 
     @property
@@ -64,7 +71,20 @@ class SharedRedis:
             RedisDownError: It failed, took too long, or was not tried because the breaker is open.
         """
         if not self.up:
-            raise RedisDownError("Redis is left alone for now")
+            raise RedisDownError(LEFT_ALONE)
+        try:
+            async with bounded(LONGEST_TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise RedisDownError("too many wait for Redis") from None
+        try:
+            return await self._asked(work)
+        finally:
+            self._turns.release()
+
+    async def _asked(self, work: Callable[[Redis], Awaitable[T]]) -> T:
+        if not self.up:  # Found out while this call waited for its turn.
+            raise RedisDownError(LEFT_ALONE)
         try:
             async with bounded(self._timeout_s):
                 result = await work(self._client)
@@ -120,9 +140,8 @@ async def open_redis(settings: CacheSettings, *, clock: Clock) -> AsyncGenerator
         return
     pool = BlockingConnectionPool.from_url(
         _address(settings.url),
-        max_connections=MAX_CONNECTIONS,
-        timeout=settings.timeout_s,
-        socket_connect_timeout=settings.timeout_s,
+        max_connections=AT_ONCE + 1,  # And one for the probe.
+        socket_connect_timeout=LONGEST_TURN_S,  # Beyond any bound of ours, which tells busy from slow.
         retry=Retry(NoBackoff(), 0),
         driver_info=None,  # Telling the library's version takes a look at the disk for every connection.
     )

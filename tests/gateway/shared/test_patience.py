@@ -26,6 +26,16 @@ async def test_an_answer_that_came_while_the_loop_stood_still_is_taken() -> None
         assert await answer == 7
 
 
+async def test_time_that_this_process_spent_computing_does_not_count() -> None:
+    async def compute(began_s: float) -> None:
+        while time.monotonic() - began_s < 0.06:
+            sum(range(10_000))
+            await asyncio.sleep(0)
+
+    async with bounded(0.05):
+        await compute(time.monotonic())
+
+
 async def test_a_loop_that_keeps_standing_still_gives_no_time_without_end() -> None:
     async def stand_still() -> None:
         async with bounded(0.02):

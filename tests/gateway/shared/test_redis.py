@@ -89,6 +89,22 @@ async def test_a_frozen_or_dead_redis_is_left_alone_and_found_again(
     assert await asked(shared) is None
 
 
+async def test_a_crowd_waits_for_its_turn_and_is_not_held_against_redis(server: RedisServer) -> None:
+    async with open_redis(CacheSettings(url=server.url, timeout_s=0.1), clock=SYSTEM_CLOCK) as shared:
+        assert shared is not None
+        await asked(shared)
+        assert await asyncio.gather(*(asked(shared) for _ in range(500))) == [None] * 500
+
+
+async def test_a_crowd_does_not_wait_in_turn_for_a_frozen_redis(shared: SharedRedis, server: RedisServer) -> None:
+    await asked(shared)
+    server.freeze()
+    began_s = time.monotonic()
+    replies = await asyncio.gather(*(asked(shared) for _ in range(500)), return_exceptions=True)
+    assert {type(reply) for reply in replies} == {RedisDownError}
+    assert time.monotonic() - began_s < 1.5, "the first few find out for all"
+
+
 async def test_a_slow_redis_is_as_good_as_none(server: RedisServer) -> None:
     async with (
         slow_way(server, answers_after_s=2.0) as url,
