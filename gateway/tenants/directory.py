@@ -32,6 +32,12 @@ T = TypeVar("T")
 POLL_S = 1.0
 """How long a change of tenants or keys takes to be in force on every replica, at most, while the database answers."""
 
+PATIENCE_S = 5.0
+"""A database that keeps silent for longer is told of as one that refuses is."""
+
+DATABASE_S = 10.0
+"""Longest wait of an administrator for the database."""
+
 HEADERS = {"WWW-Authenticate": 'Bearer realm="trilemma"'}
 
 logger = logging.getLogger(__name__)
@@ -44,16 +50,41 @@ class _Credential:
     record: KeyRecord
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """All that was known at one look; made on the thread that looked, and swapped as a whole."""
+
+    change: int = -1
+    keyless: bool = False
+    tenants: Mapping[str, Tenant]
+    credentials: Mapping[str, _Credential]
+
+    @classmethod
+    def of(cls, found: Snapshot) -> _Known:
+        tenants = dict(found.tenants)
+        if ANYONE.tenant.id not in found.names:
+            # The operator's own has keys too, though it has no row: commands make them for themselves.
+            tenants[ANYONE.tenant.id] = ANYONE.tenant
+        credentials = {
+            digest: _Credential(
+                digest=digest,
+                record=key,
+                principal=Principal(tenant=tenants[key.tenant], role=key.role, key_id=key.key_id),
+            )
+            for digest, key in found.keys.items()
+            if key.tenant in tenants
+        }
+        keyless = not found.names
+        return cls(change=found.change, keyless=keyless, tenants=found.tenants, credentials=credentials)
+
+
 class Directory:
     """All tenants and keys, as this process knows them. For the event loop's thread only."""
 
     def __init__(self, store: TenantStore, *, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._seen = -1
-        self._credentials: Mapping[str, _Credential] = {}
-        self._tenants: Mapping[str, Tenant] = {}
-        self._keyless = False
+        self._known = _Known(tenants={}, credentials={})
         self._trouble = ""
         self._refreshing = asyncio.Lock()
         """One look at a time: an older one must not end after a newer one."""
@@ -61,12 +92,13 @@ class Directory:
     @property
     def keyless(self) -> bool:
         """Whether there are no tenants, so that this machine's own users need no key, and nobody else has one."""
-        return self._keyless
+        return self._known.keyless
 
     @property
     def tenants(self) -> list[Tenant]:
         """All tenants that are served, by name; without any, the one that this machine's own users are."""
-        return [ANYONE.tenant] if self._keyless else sorted(self._tenants.values(), key=lambda tenant: tenant.id)
+        known = self._known
+        return [ANYONE.tenant] if known.keyless else sorted(known.tenants.values(), key=lambda tenant: tenant.id)
 
     def find(self, tenant_id: str) -> Tenant | None:
         """A tenant that is served."""
@@ -87,7 +119,7 @@ class Directory:
         if key_id is None:
             raise _refused("the key is malformed: one begins with `tri_` and has 49 characters")
         digest = digest_of(key)
-        found = self._credentials.get(digest)
+        found = self._known.credentials.get(digest)
         in_force = found is not None and found.record.in_force(now_s=self._clock.wall_s())
         if found is None or not in_force or not hmac.compare_digest(found.digest, digest):
             raise _refused(f"key `{key_id}` is not in force: it is unknown, expired or revoked")
@@ -98,10 +130,13 @@ class Directory:
 
         Raises:
             SQLAlchemyError: The database refused.
+            TimeoutError: It does not answer.
             TenantsError: As the store's methods do.
         """
-        result = await asyncio.to_thread(work, self._store)
-        await self.refresh()
+        result = await self.read(work)
+        with contextlib.suppress(TimeoutError):  # It is done; the next look will find it.
+            async with asyncio.timeout(DATABASE_S):
+                await self.refresh()
         return result
 
     async def read(self, work: Callable[[TenantStore], T]) -> T:
@@ -109,46 +144,39 @@ class Directory:
 
         Raises:
             SQLAlchemyError: The database refused.
+            TimeoutError: It does not answer.
             TenantsError: As the store's methods do.
         """
-        return await asyncio.to_thread(work, self._store)
+        async with asyncio.timeout(DATABASE_S):
+            return await asyncio.to_thread(work, self._store)
 
     async def refresh(self) -> None:
         """Take over what has changed; what is wrong with the database is told once."""
         async with self._refreshing:
-            await self._refresh()
+            look = asyncio.ensure_future(asyncio.to_thread(self._look, self._known.change))
+            await asyncio.wait({look}, timeout=PATIENCE_S)
+            if not look.done():
+                self._tell("it does not answer")
+            try:
+                found = await look
+            except Exception as error:  # noqa: BLE001 - a directory that is never looked at again would be worse
+                self._tell(f"{type(error).__name__}: {error}")
+                return
+            if found is not None:
+                self._known = found
+            self._tell("")
 
-    async def _refresh(self) -> None:
-        try:
-            found = await asyncio.to_thread(self._look, self._seen)
-            trouble = ""
-        except Exception as error:  # noqa: BLE001 - a directory that is never looked at again would be worse
-            found, trouble = None, f"{type(error).__name__}: {error}"
-        if found is not None:
-            self.take(found)
+    def _tell(self, trouble: str) -> None:
         if trouble != self._trouble:
             logger.warning("tenants cannot be followed, what was known holds on: %s", trouble or "they can again")
             self._trouble = trouble
 
     def take(self, found: Snapshot) -> None:
         """Have all of this in force, and nothing else."""
-        tenants = dict(found.tenants)
-        if ANYONE.tenant.id not in found.names:
-            # The operator's own has keys too, though it has no row: commands make them for themselves.
-            tenants[ANYONE.tenant.id] = ANYONE.tenant
-        self._credentials = {
-            digest: _Credential(
-                digest=digest,
-                record=key,
-                principal=Principal(tenant=tenants[key.tenant], role=key.role, key_id=key.key_id),
-            )
-            for digest, key in found.keys.items()
-            if key.tenant in tenants
-        }
-        self._tenants, self._keyless, self._seen = found.tenants, not found.names, found.change
+        self._known = _Known.of(found)
 
-    def _look(self, seen: int) -> Snapshot | None:
-        return self._store.snapshot() if self._store.last_change() != seen else None
+    def _look(self, seen: int) -> _Known | None:
+        return _Known.of(self._store.snapshot()) if self._store.last_change() != seen else None
 
 
 @asynccontextmanager
@@ -169,8 +197,9 @@ async def open_directory(
     try:
         yield directory
     finally:
-        closing.set()  # A look in progress is ended first, so that its connection is given back.
-        await following
+        closing.set()  # A look in progress may end, so that its connection is given back.
+        await asyncio.wait({following}, timeout=PATIENCE_S)
+        following.cancel()
 
 
 async def _follow(directory: Directory, closing: asyncio.Event, *, poll_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,8 @@ from gateway.tenants.errors import NoSuchKeyError, NoSuchTenantError, TenantsErr
 from policies.errors import DocumentError
 
 __all__ = ("answered", "author_of")
+
+logger = logging.getLogger(__name__)
 
 
 def author_of(request: Request[Any, Any, Any], services: Services) -> Author:
@@ -43,5 +46,6 @@ def answered() -> Iterator[None]:
         raise InvalidRequestError(f"the document has errors: {places}", param="text", code="policy") from None
     except DocumentError as error:
         raise InvalidRequestError(str(error), param="text", code="policy") from None
-    except SQLAlchemyError as error:
-        raise UnavailableError("the database does not answer; nothing was changed", retry_after_s=5.0) from error
+    except (SQLAlchemyError, TimeoutError) as error:
+        logger.warning("the administration's work failed: %s", error)
+        raise UnavailableError("the database refuses or does not answer; try again", retry_after_s=5.0) from error

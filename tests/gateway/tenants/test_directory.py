@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -121,6 +122,23 @@ async def test_what_was_known_holds_on_while_the_database_cannot_be_read_and_is_
         await until(lambda: "they can again" in caplog.text)
         store.keys.revoke(key.record.key_id, author=ALICE)
         await until(lambda: refused(directory, key.text))
+
+
+async def test_a_database_that_keeps_silent_is_told_of_and_holds_nobody_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.tenants.directory.PATIENCE_S", 0.05)
+    monkeypatch.setattr("gateway.tenants.directory.DATABASE_S", 0.2)
+    silent, url = threading.Event(), sqlite_url(tmp_path / "db")
+    async with following(url, LAW) as (directory, store):
+        key = store.keys.add("law", KeyTerms(), author=ALICE)
+        await until(lambda: not refused(directory, key.text))
+        monkeypatch.setattr(TenantStore, "last_change", lambda _: silent.wait(10))
+        await until(lambda: "it does not answer" in caplog.text)
+        with pytest.raises(TimeoutError):
+            await directory.read(lambda _: silent.wait(10))
+        assert directory.authenticate(key.text).tenant == LAW
+        silent.set()
 
 
 async def test_a_gateway_that_cannot_read_its_tenants_does_not_start_as_if_there_were_none(tmp_path: Path) -> None:
