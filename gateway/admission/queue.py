@@ -1,146 +1,104 @@
-"""Who goes next: a queue with tiers, fair shares and deadlines, that knows neither clocks nor tasks.
-
-Tiers first: `priority`, `default`, `flex`; after every `AGES_S` of waiting a ticket counts as one of the next tier so
-that nobody starves, but one of `flex` never as `priority`. Within a tier tenants share by weight: start-time fair
-queueing (Goyal, Vin and Cheng, 1996), where a tenant's next start lies after the work that it has been given, divided
-by its weight. Within a tenant and a tier, first come, first served.
-"""
+"""The requests that wait for one pool: in order of arrival by tier and tenant, and how many each tenant has."""
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
-from itertools import count
+from collections import Counter, OrderedDict, defaultdict
 
-from gateway.admission.lines import Lines
-from gateway.admission.tickets import Outcome, Pool, Ticket
-from gateway.tenants.types import ServedTier
+from gateway.admission.ranking import Ranking
+from gateway.admission.types import Ticket, Tier
 
 __all__ = ("Queue",)
 
-REMEMBERED = 10_000
-"""Tenants whose latest work is known before those that owe nothing are forgotten."""
+_Arrivals = OrderedDict[int, Ticket]
 
 
 class Queue:
-    """All pools of a process. Every method returns at once; what was settled is told by the tickets it returns."""
+    """Who goes next is not decided here, only who may stay when there are too many."""
 
-    def __init__(self, *, max_queued: int, room: Callable[[Pool, Collection[Ticket]], float]) -> None:
-        """Prepare.
+    def __init__(self) -> None:
+        self._tiers: dict[Tier, _Arrivals] = {tier: OrderedDict() for tier in Tier}
+        self._tenants: dict[tuple[Tier, str], _Arrivals] = {}
+        self._counts: Counter[str] = Counter()
+        self._crowding: Ranking[str] = Ranking()
+        """Tenants by how much of the queue they fill for their weight, those that fill most first."""
+        self._weights: defaultdict[Tier, float] = defaultdict(float)
+        """Of the tenants that wait, together."""
 
-        Args:
-            max_queued: Tickets that may wait for one pool.
-            room: Places free in a pool, with these tickets at work.
+    def __len__(self) -> int:
+        return sum(len(tier) for tier in self._tiers.values())
+
+    def depth(self, tier: Tier) -> int:
+        """How many wait at a tier."""
+        return len(self._tiers[tier])
+
+    def add(self, ticket: Ticket) -> None:
+        """Have one more wait."""
+        arrivals = self._tenants.get((ticket.tier, ticket.tenant))
+        if arrivals is None:
+            arrivals = self._tenants[ticket.tier, ticket.tenant] = OrderedDict()
+            self._weights[ticket.tier] += ticket.weight
+        arrivals[ticket.number] = self._tiers[ticket.tier][ticket.number] = ticket
+        self._count(ticket, 1)
+
+    def remove(self, ticket: Ticket) -> None:
+        """One that waits does so no more."""
+        arrivals = self._tenants[ticket.tier, ticket.tenant]
+        del arrivals[ticket.number], self._tiers[ticket.tier][ticket.number]
+        if not arrivals:
+            del self._tenants[ticket.tier, ticket.tenant]
+            self._weights[ticket.tier] -= ticket.weight
+        self._count(ticket, -1)
+
+    def first(self, tier: Tier, tenant: str) -> Ticket | None:
+        """The one of a tenant that has waited longest at a tier."""
+        arrivals = self._tenants.get((tier, tenant))
+        return next(iter(arrivals.values())) if arrivals else None
+
+    def tickets(self) -> list[Ticket]:
+        """Everyone, the most urgent tier first, in order of arrival."""
+        return [ticket for tier in reversed(Tier) for ticket in self._tiers[tier].values()]
+
+    def count(self, tenant: str) -> int:
+        """How many a tenant has waiting, at all tiers."""
+        return self._counts[tenant]
+
+    def ahead(self, ticket: Ticket) -> float:
+        """How many are going to be served before one that comes now.
+
+        All at higher tiers, and of its own tier as many as are served, by fair share, until its tenant has been
+        served all that it has there.
         """
-        self._max_queued = max_queued
-        self._room = room
-        self._waiting: defaultdict[Pool, Lines] = defaultdict(Lines)
-        self._deadlines: list[tuple[float, int, Ticket]] = []
-        self._numbers = count()
-        self._finish: dict[str, float] = {}
-        """Virtual time at which each tenant's work given so far would be done, where that lies ahead."""
-        self._virtual = 0.0
-        self._closed = False
-        self.at_work: set[Ticket] = set()
-        """Tickets admitted that were not given back."""
-        self.outcomes: Counter[Outcome] = Counter()
-        """Of all tickets that were settled."""
+        higher = sum(len(self._tiers[tier]) for tier in Tier if tier > ticket.tier)
+        own = self._tenants.get((ticket.tier, ticket.tenant), ())
+        weights = self._weights[ticket.tier] + (0.0 if own else ticket.weight)
+        fair = (len(own) + 1) * weights / ticket.weight - 1
+        return higher + min(fair, len(self._tiers[ticket.tier]))
 
-    @property
-    def waiting(self) -> int:
-        """Tickets in the queue."""
-        return sum(waiting.count for waiting in self._waiting.values())
+    def last_flex(self) -> Ticket | None:
+        """The youngest that may be preempted."""
+        return _last(self._tiers[Tier.FLEX])
 
-    def depths(self) -> dict[tuple[Pool, ServedTier], int]:
-        """Tickets in the queue, by pool and tier."""
-        found: Counter[tuple[Pool, ServedTier]] = Counter()
-        for pool, waiting in self._waiting.items():
-            for tiers in waiting.lines.values():
-                found.update({(pool, tier): len(line) for tier, line in tiers.items()})
-        return dict(found)
+    def crowder(self, ticket: Ticket) -> Ticket | None:
+        """Who has to leave a full queue for one more: the youngest of the tenant that fills most for its weight.
 
-    def wait_s(self, ticket: Ticket) -> float:
-        """How long a ticket that came now would wait, as far as can be told."""
-        return self._waiting[ticket.pool].wait_s(ticket)
+        Of that tenant's lowest tier; None where it is the newcomer's own, or would be. `flex` drives out only `flex`.
+        """
+        first = self._crowding.first()
+        if first is None or -first[1] <= (self._counts[ticket.tenant] + 1) / ticket.weight:
+            return None
+        lists = (self._tenants.get((tier, first[0])) for tier in Tier)
+        last = next(last for arrivals in lists if arrivals and (last := _last(arrivals)))
+        return None if last.tier > ticket.tier is Tier.FLEX else last
 
-    def offer(self, ticket: Ticket, *, now_s: float) -> list[Ticket]:
-        """Take a ticket: it is settled at once, or waits. Returns all that were settled, it or who gave way to it."""
-        if self._closed:
-            return [self._settle(ticket, Outcome.CLOSING)]
-        waiting = self._waiting[ticket.pool]
-        if not waiting.count and self._room(ticket.pool, self.at_work) > 0:
-            return [self._grant(ticket)]
-        if now_s + waiting.wait_s(ticket) > ticket.deadline_s:
-            return [self._settle(ticket, Outcome.TOO_LATE)]
-        settled = []
-        if waiting.count >= self._max_queued:
-            victim, outcome = waiting.victim(ticket)
-            settled.append(self._settle(victim, outcome))
-            if victim is ticket:
-                return settled
-            waiting.remove(victim)
-        waiting.add(ticket)
-        heapq.heappush(self._deadlines, (ticket.deadline_s, next(self._numbers), ticket))
-        return [*settled, *self.advance(now_s=now_s)]
+    def _count(self, ticket: Ticket, more: int) -> None:
+        tenant = ticket.tenant
+        self._counts[tenant] += more
+        if self._counts[tenant]:
+            self._crowding.put(tenant, -self._counts[tenant] / ticket.weight)
+        else:
+            del self._counts[tenant]
+            self._crowding.discard(tenant)
 
-    def release(self, ticket: Ticket, *, now_s: float) -> list[Ticket]:
-        """The request of a ticket has ended, wherever it was; its place goes to the next."""
-        self.cancel(ticket)
-        self.at_work.discard(ticket)
-        return self.advance(now_s=now_s)
 
-    def cancel(self, ticket: Ticket) -> None:
-        """A waiting ticket's caller has left; does nothing for one that was settled."""
-        if ticket.outcome is None:
-            self._waiting[ticket.pool].remove(ticket)
-            self._settle(ticket, Outcome.CANCELLED)
-
-    def advance(self, *, now_s: float) -> list[Ticket]:
-        """Settle whom time or room has settled; call it now and then, for room may come from elsewhere."""
-        settled = []
-        while self._deadlines and (self._deadlines[0][0] <= now_s or self._deadlines[0][2].outcome is not None):
-            ticket = heapq.heappop(self._deadlines)[2]
-            if ticket.outcome is None:
-                self._waiting[ticket.pool].remove(ticket)
-                settled.append(self._settle(ticket, Outcome.EXPIRED))
-        while (granted := self._next(now_s)) is not None:
-            waiting = self._waiting[granted.pool]
-            waiting.remove(granted)
-            waiting.note_grant(now_s)
-            settled.append(self._grant(granted))
-        return settled
-
-    def close(self) -> list[Ticket]:
-        """Send everybody away, and whoever comes from now on."""
-        self._closed = True
-        lines = [line for waiting in self._waiting.values() for t in waiting.lines.values() for line in t.values()]
-        self._waiting.clear()
-        return [self._settle(ticket, Outcome.CLOSING) for line in lines for ticket in line]
-
-    def _next(self, now_s: float) -> Ticket | None:
-        """The first in line among those whose pool has room."""
-        heads = (
-            ticket
-            for pool, waiting in self._waiting.items()
-            if waiting.count and self._room(pool, self.at_work) > 0
-            for ticket in waiting.heads()
-        )
-        return min(heads, key=lambda t: (t.rank(now_s), self._start(t), t.arrived_s), default=None)
-
-    def _start(self, ticket: Ticket) -> float:
-        """Virtual time at which its tenant's next work begins."""
-        return max(self._virtual, self._finish.get(ticket.tenant, 0.0))
-
-    def _grant(self, ticket: Ticket) -> Ticket:
-        self._virtual = start = self._start(ticket)
-        self._finish[ticket.tenant] = start + ticket.work / ticket.weight
-        if len(self._finish) > REMEMBERED:
-            self._finish = {tenant: at for tenant, at in self._finish.items() if at > start}
-        self.at_work.add(ticket)
-        return self._settle(ticket, Outcome.ADMITTED)
-
-    def _settle(self, ticket: Ticket, outcome: Outcome) -> Ticket:
-        ticket.outcome = outcome
-        self.outcomes[outcome] += 1
-        return ticket
+def _last(arrivals: _Arrivals) -> Ticket | None:
+    return next(reversed(arrivals.values())) if arrivals else None

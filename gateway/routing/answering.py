@@ -44,13 +44,13 @@ class Answering:
         Raises:
             ApiError: There is no answer, or it broke off after some of its events.
         """
-        pool = self._decider.pool(exchange)
+        self._decider.pool(exchange)  # Raises for what nobody may answer, before anything is counted.
         with exchange.stage("limits"):
             await self._limiter.admit(exchange)
 
         async def make() -> AsyncGenerator[Event, None]:
             with exchange.stage("queue"):
-                await self._admission.enter(exchange, pool)
+                await self._admission.enter(exchange, terms.variants)
             async with aclosing(self._dispatcher.events(exchange)) as made:
                 async for event in made:
                     yield event

@@ -74,8 +74,8 @@ class Exchange:
         self.decision: Decision | None = None
         self.policy: Policy | None = None
         """The policy of the first decision, which all later ones of this request keep to."""
-        self.call = Call()
-        """The attempt that is under way, or that answered; of two that race, the first until the other has won."""
+        self._call = Call()
+        self._followers: list[Callable[[str], None]] = []
         self.calling: Counter[str] = Counter()
         """Attempts under way, by variant."""
         self.tries = 0
@@ -98,6 +98,18 @@ class Exchange:
         self._finishers: list[Callable[[OutcomeRow], None]] = []
         self._log = log
         self._ended = False
+
+    @property
+    def call(self) -> Call:
+        """The attempt that is under way, or that answered; of two that race, the first until the other has won."""
+        return self._call
+
+    @call.setter
+    def call(self, call: Call) -> None:
+        self._call = call
+        if call.variant is not None:
+            for follower in self._followers:
+                follower(call.variant)
 
     @property
     def variant(self) -> str | None:
@@ -154,6 +166,10 @@ class Exchange:
         """Note that the first token has arrived; only the first call counts."""
         if self.ttft_s is None:
             self.ttft_s = self.elapsed_s
+
+    def on_call(self, follower: Callable[[str], None]) -> None:
+        """Have somebody told of each variant that the request is sent to from now on."""
+        self._followers.append(follower)
 
     def on_end(self, finisher: Callable[[OutcomeRow], None]) -> None:
         """Have something given back or settled when the request ends, however it ends; what came last goes first.

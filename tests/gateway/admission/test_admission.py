@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.admission.tickets import Outcome
+from gateway.admission.types import Outcome, Tier
 from gateway.errors import RestartingError
+from gateway.tenants.types import Tenant
 from tests.gateways import HELLO, Fleet, RunningGateway, exchange, local, opened, remote, running, until
 from tests.providers import Answer, ScriptedProvider, completion_body
 
@@ -65,11 +66,60 @@ async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
 
 
 async def test_a_request_whose_time_runs_out_in_the_queue_is_told_so(tmp_path: Path) -> None:
+    async with two_places(tmp_path, max_wait_s=0.02) as gateway:
+        busy = [asyncio.create_task(ask(gateway)) for _ in range(2)]
+        await until(lambda: gateway.services.admission.stats.at_work == 2)
+        status, body, headers = await ask(gateway)
+        assert (status, body["error"]["code"]) == (503, "expired")
+        assert int(headers["Retry-After"]) >= 1
+        await asyncio.gather(*busy)
+
+
+async def test_a_request_that_has_to_wait_is_refused_at_once_where_no_time_is_left_for_that(tmp_path: Path) -> None:
+    async with two_places(tmp_path) as gateway:
+        alone, *_ = await ask(gateway, slo={"ttft_s": 0.02})
+        assert alone == 200, "late at best, but nobody was in its way"
+        busy = [asyncio.create_task(ask(gateway)) for _ in range(2)]
+        await until(lambda: gateway.services.admission.stats.at_work == 2)
+        status, body, _ = await ask(gateway, slo={"ttft_s": 0.02})
+        assert (status, body["error"]["code"]) == (503, "too_late")
+        await asyncio.gather(*busy)
+
+
+async def test_a_policy_that_picks_one_variant_for_all_still_has_them_queue(tmp_path: Path) -> None:
+    async with (
+        ScriptedProvider(SLOW) as good,
+        ScriptedProvider(SLOW) as poor,
+        running(
+            tmp_path,
+            remote("good", good, max_running=2, quality=0.9),
+            remote("poor", poor, max_running=2, quality=0.2),
+            policy=POLICY,
+            cache={"exact": False},
+        ) as gateway,
+    ):
+        asking = [asyncio.create_task(ask(gateway)) for _ in range(12)]
+        await until(lambda: sum(gateway.services.admission.stats.waiting.values()) == 8)
+        assert gateway.services.catalogue.view("good").in_flight <= 4, "as many as the pool has places"
+        assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
+        assert gateway.services.admission.stats.at_work == 0
+
+
+async def test_a_tenant_is_queued_at_the_tier_that_it_may_have(tmp_path: Path) -> None:
     async with two_places(tmp_path) as gateway:
         busy = [asyncio.create_task(ask(gateway)) for _ in range(2)]
         await until(lambda: gateway.services.admission.stats.at_work == 2)
-        status, body, _ = await ask(gateway, slo={"latency_s": 0.02})
-        assert (status, body["error"]["code"]) == (503, "expired")
+        services, tiers = gateway.services, list[Tier]()
+        for number, highest in enumerate(("flex", "default", "priority")):
+            tenant = Tenant(id=highest, max_service_tier=highest)  # type: ignore[arg-type]
+            one = exchange(services, seed=number, service_tier="priority")
+            one.tenant = tenant
+            entering = asyncio.create_task(services.admission.enter(one, {"a"}))
+            await until(lambda: bool(services.admission.stats.waiting))
+            tiers += [tier for _, tier in services.admission.stats.waiting]
+            entering.cancel()
+            await asyncio.gather(entering, return_exceptions=True)
+        assert tiers == [Tier.FLEX, Tier.DEFAULT, Tier.PRIORITY]
         await asyncio.gather(*busy)
 
 
