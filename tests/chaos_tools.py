@@ -20,12 +20,12 @@ __all__ = ("api_process", "ask", "ask_together", "background", "config_over", "u
 
 
 @contextmanager
-def background(*script: Answer) -> Iterator[ScriptedProvider]:
+def background(*script: Answer, kind: type[ScriptedProvider] = ScriptedProvider) -> Iterator[ScriptedProvider]:
     """A scripted provider that answers on a thread of its own."""
+    provider = kind(*script)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    provider = ScriptedProvider(*script)
     try:
         asyncio.run_coroutine_threadsafe(provider.__aenter__(), loop).result(5)
         yield provider
