@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sqlalchemy.engine import Engine
 
 from backends.errors import BackendError
 from backends.models.store import Store
@@ -27,7 +29,7 @@ from gateway.learning.loop import Loop
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
 from gateway.learning.store import EstimatorStore
-from gateway.ledger.ledger import open_ledger
+from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.limits.limiter import Limiter
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
@@ -47,11 +49,11 @@ from gateway.routing.policy import policy_from
 from gateway.routing.retry import Retries
 from gateway.services import Services
 from gateway.settings import Settings
-from gateway.shared.redis import open_redis
+from gateway.shared.redis import SharedRedis, open_redis
 from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
-from gateway.tenants.directory import open_directory
+from gateway.tenants.directory import Directory, open_directory
 from gateway.tenants.store import TenantStore
 
 __all__ = ("open_services",)
@@ -68,98 +70,160 @@ async def open_services(
         yield services
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ground:
+    """What the steps of a request stand on."""
+
+    settings: Settings
+    stack: AsyncExitStack
+    log: DecisionLog
+    followers: list[Callable[[Row], None]]
+    """Are told every row of the log."""
+    engine: Engine
+    catalogue: Catalogue
+    policies: ActivePolicy
+    policy_store: PolicyStore
+    estimators: ActiveEstimator
+    loop: Loop
+    budgets: Budgets
+    promises: Promises
+    redis: SharedRedis | None
+    directory: Directory
+    ledger: Ledger
+    health: Health
+
+
 async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) -> Services:
-    clock, url = SYSTEM_CLOCK, paths.database_url(settings)
+    ground = await _ground(settings, paths, stack)
+    engine, catalogue, log = ground.engine, ground.catalogue, ground.log
+    replicas = Replicas(ground.redis, catalogue=catalogue, rng=np.random.default_rng())
+    stack.push_async_callback(replicas.aclose)
+    limiter = _limiter(ground, replicas)
+    admission, drain = Admission(settings.admission, catalogue=catalogue, clock=SYSTEM_CLOCK), Drain()
+    drain.on_begin(admission.close)
+    decider = _decider(ground)
+    answering = _answering(ground, decider=decider, limiter=limiter, admission=admission)
+    signals = _signals(ground)
+    await ground.estimators.refresh()
+    with contextlib.suppress(BackendError):
+        await catalogue.refresh()  # So that the first requests already see the variants.
+    for work in (catalogue.watch(), ground.estimators.watch(), limiter.keep(), replicas.keep()):
+        _run(stack, work)
+    return Services(
+        settings=settings,
+        clock=SYSTEM_CLOCK,
+        log=log,
+        catalogue=catalogue,
+        decider=decider,
+        policies=ground.policies,
+        policy_store=ground.policy_store,
+        known=lambda: known_here(settings, paths, tenants=TenantStore(engine)),
+        estimators=ground.estimators,
+        answering=answering,
+        embeddings=Embeddings(catalogue=catalogue, limiter=limiter, ledger=ground.ledger, settings=settings.server),
+        directory=ground.directory,
+        ledger=ground.ledger,
+        promises=ground.promises,
+        reports=Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s),
+        signals=signals,
+        admission=admission,
+        drain=drain,
+        started_at_s=SYSTEM_CLOCK.wall_s(),
+    )
+
+
+async def _ground(settings: Settings, paths: StatePaths, stack: AsyncExitStack) -> _Ground:
+    clock, url, flush_s = SYSTEM_CLOCK, paths.database_url(settings), settings.store.flush_interval_s
     policies = ActivePolicy(policy_from(settings))
     estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
     budgets, promises = Budgets(clock), Promises(clock=clock)
     loop = Loop(estimators=estimators, budgets=budgets)
-    followers = [loop.follow, promises.follow]
-    log = DecisionLog(url, flush_interval_s=settings.store.flush_interval_s, follow=_each(followers))
+    followers: list[Callable[[Row], None]] = [loop.follow, promises.follow]
+    log = DecisionLog(url, flush_interval_s=flush_s, follow=_each(followers))
     await _started(stack, log)
     loop.tried.update(await log.choices())
     engine = open_engine(url)
     stack.push_async_callback(asyncio.to_thread, engine.dispose)
-    health = Health(settings.calls, clock=clock)
-    catalogue = Catalogue(
-        settings.variants, control=ControlClient(paths.control_socket), store=Store(paths.models), health=health
-    )
+    health, control = Health(settings.calls, clock=clock), ControlClient(paths.control_socket)
+    catalogue = Catalogue(settings.variants, control=control, store=Store(paths.models), health=health)
     stack.push_async_callback(catalogue.aclose)
     policy_store = PolicyStore(engine)
     await _started(stack, PolicyWatcher(policies, policy_store))
-    redis = await stack.enter_async_context(open_redis(settings.cache, clock=clock))
-    directory = await stack.enter_async_context(open_directory(settings, engine, clock=clock))
-    ledger = await stack.enter_async_context(
-        open_ledger(engine, clock=clock, interval_s=settings.store.flush_interval_s)
-    )
-    decider = Decider(
+    return _Ground(
+        settings=settings,
+        stack=stack,
+        log=log,
+        followers=followers,
+        engine=engine,
         catalogue=catalogue,
-        aliases=settings.aliases,
         policies=policies,
+        policy_store=policy_store,
         estimators=estimators,
+        loop=loop,
         budgets=budgets,
         promises=promises,
-        ledger=ledger,
-        tried=loop.tried,
-        log=log,
-        rng=np.random.default_rng(),
+        redis=await stack.enter_async_context(open_redis(settings.cache, clock=clock)),
+        directory=await stack.enter_async_context(open_directory(settings, engine, clock=clock)),
+        ledger=await stack.enter_async_context(open_ledger(engine, clock=clock, interval_s=flush_s)),
+        health=health,
     )
-    judge = Judge(Checker())
-    stack.push_async_callback(judge.aclose)
-    replicas = Replicas(redis, catalogue=catalogue, rng=np.random.default_rng())
-    stack.push_async_callback(replicas.aclose)
+
+
+def _limiter(ground: _Ground, replicas: Replicas) -> Limiter:
+    variants = ground.settings.variants
     limiter = Limiter(
-        redis,
-        clock=clock,
-        longest_answer_tokens=_longest_answer_tokens(settings),
+        ground.redis,
+        clock=SYSTEM_CLOCK,
+        longest_answer_tokens=max(min(v.decoding.max_tokens or v.context_tokens, v.context_tokens) for v in variants),
         replicas=lambda: replicas.count,
     )
-    stack.push_async_callback(limiter.aclose)
-    caller = Caller(
-        catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server, calls=settings.calls
+    ground.stack.push_async_callback(limiter.aclose)
+    return limiter
+
+
+def _decider(ground: _Ground) -> Decider:
+    return Decider(
+        catalogue=ground.catalogue,
+        aliases=ground.settings.aliases,
+        policies=ground.policies,
+        estimators=ground.estimators,
+        budgets=ground.budgets,
+        promises=ground.promises,
+        ledger=ground.ledger,
+        tried=ground.loop.tried,
+        log=ground.log,
+        rng=np.random.default_rng(),
     )
-    retries = Retries(settings.calls, health=health, rng=np.random.default_rng())
-    embeddings = Embeddings(catalogue=catalogue, limiter=limiter, ledger=ledger, settings=settings.server)
-    caches = Caches(settings.cache, redis, catalogue=catalogue, clock=clock)
-    stack.push_async_callback(caches.aclose)
-    followers.append(caches.follow)
-    admission, drain = Admission(settings.admission, catalogue=catalogue, clock=clock), Drain()
-    drain.on_begin(admission.close)
-    answering = Answering(
+
+
+def _answering(ground: _Ground, *, decider: Decider, limiter: Limiter, admission: Admission) -> Answering:
+    settings, catalogue = ground.settings, ground.catalogue
+    judge = Judge(Checker())
+    ground.stack.push_async_callback(judge.aclose)
+    caches = Caches(settings.cache, ground.redis, catalogue=catalogue, clock=SYSTEM_CLOCK)
+    ground.stack.push_async_callback(caches.aclose)
+    ground.followers.append(caches.follow)
+    caller = Caller(
+        catalogue=catalogue, limiter=limiter, ledger=ground.ledger, settings=settings.server, calls=settings.calls
+    )
+    retries = Retries(settings.calls, health=ground.health, rng=np.random.default_rng())
+    return Answering(
         limiter=limiter,
         caches=caches,
         admission=admission,
         decider=decider,
         dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
     )
-    signals = _signals(settings, catalogue, log)
-    stack.push_async_callback(signals.aclose)
-    await estimators.refresh()
-    with contextlib.suppress(BackendError):
-        await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), estimators.watch(), limiter.keep(), replicas.keep()):
-        _run(stack, work)
-    return Services(
-        settings=settings,
-        clock=clock,
-        log=log,
-        catalogue=catalogue,
-        decider=decider,
-        policies=policies,
-        policy_store=policy_store,
-        known=lambda: known_here(settings, paths, tenants=TenantStore(engine)),
-        estimators=estimators,
-        answering=answering,
-        embeddings=embeddings,
-        directory=directory,
-        ledger=ledger,
-        promises=promises,
-        reports=Reports(engine, log=log, clock=clock, lost_s=settings.server.request_timeout_s),
-        signals=signals,
-        admission=admission,
-        drain=drain,
-        started_at_s=clock.wall_s(),
+
+
+def _signals(ground: _Ground) -> Signals:
+    log, rng = ground.log, np.random.default_rng()
+    shadow = Shadow(
+        catalogue=ground.catalogue, log=log, clock=SYSTEM_CLOCK, settings=ground.settings.training, rng=rng
     )
+    signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
+    ground.stack.push_async_callback(signals.aclose)
+    return signals
 
 
 def _each(followers: Sequence[Callable[[Row], None]]) -> Callable[[Row], None]:
@@ -170,20 +234,6 @@ def _each(followers: Sequence[Callable[[Row], None]]) -> Callable[[Row], None]:
             follower(row)
 
     return follow
-
-
-def _longest_answer_tokens(settings: Settings) -> int:
-    """Of any variant, where a request sets no limit."""
-    return max(min(v.decoding.max_tokens or v.context_tokens, v.context_tokens) for v in settings.variants)
-
-
-def _signals(settings: Settings, catalogue: Catalogue, log: DecisionLog) -> Signals:
-    return Signals(
-        checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()),
-        shadow=Shadow(
-            catalogue=catalogue, log=log, clock=SYSTEM_CLOCK, settings=settings.training, rng=np.random.default_rng()
-        ),
-    )
 
 
 async def _started(stack: AsyncExitStack, part: DecisionLog | PolicyWatcher) -> None:
