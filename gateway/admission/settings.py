@@ -14,6 +14,6 @@ class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """The `admission` section: the queue in front of each pool of variants."""
 
     max_queued: Annotated[int, Meta(ge=0)] = 1000
-    """Requests that may wait for one pool; further ones are refused with 503."""
+    """Requests that may wait for one pool; further ones get 503, or 429 if their own tenant fills it."""
     max_wait_s: Annotated[float, Meta(gt=0)] = 60.0
     """Longest wait in the queue, where a request's own limits do not say less."""

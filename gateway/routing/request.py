@@ -55,7 +55,7 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     priority: str | Weights | None
     limits: Limits
     service_tier: str | None
-    """Urgency asked for; there is one queue, so `default` is what every request gets."""
+    """Urgency, as its tenant may have it; None where the request says nothing, which is `default`."""
     tags: dict[str, str]
     """`metadata` of the body over the `X-Tags` header."""
     prompt: str
