@@ -33,9 +33,10 @@ from policies.estimators.quality import OnlineQuality, QualityModel
 from policies.features.extract import extract
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
 from policies.features.types import Prompt
+from policies.objective import Limits, Objective
 from policies.policy import Exploration, Policy
 from policies.priorities import DEFAULT_PRIORITIES
-from policies.types import Candidate, CandidateState, Limits, Objective, Profile, RoutingRequest
+from policies.types import Candidate, CandidateState, Profile, RoutingRequest
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "decide.json"

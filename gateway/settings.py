@@ -20,8 +20,8 @@ from gateway.shared.settings import CacheSettings
 from gateway.tenants.types import Tenant
 from policies.documents.yaml_text import decode_yaml
 from policies.errors import DocumentError
+from policies.objective import Ratio, Weights
 from policies.priorities import DEFAULT_PRIORITIES
-from policies.types import Ratio, Weights
 
 __all__ = (
     "BuildSettings",

@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 
+from policies.objective import Limits
 from policies.policy import Policy
 from policies.rules import Ruling
-from policies.types import Candidate, CascadePlan, Estimate, Limits, RoutingRequest
+from policies.types import Candidate, CascadePlan, Estimate, RoutingRequest
 
 __all__ = ("Reason", "affordable", "escalation", "planned", "whole")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from statistics import NormalDist
 
+from policies.objective import Limits
 from policies.prices import NO_PRICES, Prices
-from policies.types import Candidate, CandidateState, Estimate, Exclusion, ExclusionReason, Limits, RoutingRequest
+from policies.types import Candidate, CandidateState, Estimate, Exclusion, ExclusionReason, RoutingRequest
 
 __all__ = ("breach", "structural_exclusion")
 

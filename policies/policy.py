@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from policies.types import Limits, NonNegative, Ratio, Weights
+from policies.objective import Limits, NonNegative, Ratio, Weights
 
 __all__ = (
     "Budget",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from policies.content import content_hash
+from policies.objective import Weights
 from policies.policy import Policy
-from policies.types import Weights
 
 __all__ = ("DEFAULT_POLICY", "DEFAULT_PRIORITIES")
 

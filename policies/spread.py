@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from policies.exploration import epsilon_softmax, thompson, with_trials
+from policies.objective import Weights
 from policies.policy import ExplorationMethod, Policy
-from policies.types import Candidate, CandidateState, Estimate, Weights
+from policies.types import Candidate, CandidateState, Estimate
 from policies.utility import shares
 
 __all__ = ("spread",)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from policies.objective import Weights
 from policies.prices import Prices
-from policies.types import Estimate, Weights
+from policies.types import Estimate
 
 __all__ = ("priced", "shares", "utilities")
 

@@ -10,19 +10,10 @@ from hypothesis import strategies as st
 from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
+from policies.objective import Limits, Objective, Weights
 from policies.policy import Exploration, Policy
 from policies.prices import NO_PRICES, Prices
-from policies.types import (
-    Candidate,
-    CandidateState,
-    Decision,
-    Estimate,
-    Limits,
-    Objective,
-    Profile,
-    RoutingRequest,
-    Weights,
-)
+from policies.types import Candidate, CandidateState, Decision, Estimate, Profile, RoutingRequest
 
 NAMES = ("full", "quantized", "distilled", "pruned", "remote", "tiny", "draft", "spare")
 SKILLS = ("json_schema", "logprobs", "tools")

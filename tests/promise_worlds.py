@@ -9,21 +9,12 @@ import msgspec
 import numpy as np
 
 from policies.decide import decide
+from policies.objective import Limits, Objective, Weights
 from policies.policy import Exploration, Policy
 from policies.prices import NO_PRICES
 from policies.priorities import DEFAULT_POLICY
 from policies.promises.keeper import Answer, Keeper
-from policies.types import (
-    Candidate,
-    CandidateState,
-    Decision,
-    Estimate,
-    Limits,
-    Objective,
-    Profile,
-    RoutingRequest,
-    Weights,
-)
+from policies.types import Candidate, CandidateState, Decision, Estimate, Profile, RoutingRequest
 from policies.utility import utilities
 
 __all__ = ("World", "candidates")

@@ -24,7 +24,7 @@ from gateway.routing.request import Route, ValidRequest
 from gateway.services import Services
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import Role, Tenant
-from policies.types import Limits
+from policies.objective import Limits
 
 __all__ = ("embeddings",)
 

@@ -16,7 +16,7 @@ from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
 from gateway.tenants.types import Role, ServedTier
 from policies.checks import SchemaCheck
-from policies.types import Limits, Weights
+from policies.objective import Limits, Weights
 
 __all__ = ("decode_body", "parse_chat", "parse_completion")
 

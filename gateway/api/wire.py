@@ -10,7 +10,7 @@ from msgspec import Meta
 from backends.protocol import ChatRequest, CompletionRequest, EmbeddingRequest
 from gateway.caching.hint import CacheHint
 from policies.checks import Checks
-from policies.types import Limits, Ratio, Weights
+from policies.objective import Limits, Ratio, Weights
 
 __all__ = (
     "CacheHint",

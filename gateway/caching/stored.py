@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from backends.protocol import Usage
-from policies.types import Ratio
+from policies.objective import Ratio
 
 __all__ = ("HEAD_BYTES", "MARK", "Said", "StoredAnswer", "decoded", "encoded", "ranked")
 

@@ -17,12 +17,13 @@ from policies.evaluation.report import Report, evaluate
 from policies.features.layout import VERSION
 from policies.features.stored import from_stored
 from policies.features.types import Features
+from policies.objective import Limits, Objective, Weights
 from policies.policy import Policy
 from policies.rules import apply
 from policies.signals import label
 from policies.training.crossfit import cross_fitted, folds_of
 from policies.training.design import Design, Scaling
-from policies.types import Candidate, CandidateState, Limits, Objective, RoutingRequest, Weights
+from policies.types import Candidate, CandidateState, RoutingRequest
 
 __all__ = ("NothingJudgedError", "evaluate_on_log")
 

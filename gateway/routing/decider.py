@@ -27,10 +27,11 @@ from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.features.extract import extract
 from policies.features.types import Prompt
+from policies.objective import Limits, Objective, Weights
 from policies.policy import Policy
 from policies.prices import Prices
 from policies.rules import apply
-from policies.types import CandidateState, Decision, Limits, Objective, RoutingRequest, Weights
+from policies.types import CandidateState, Decision, RoutingRequest
 
 __all__ = ("Decider", "Estimators")
 

@@ -28,8 +28,9 @@ from gateway.routing.recording import undecided_row
 from gateway.routing.request import Route, ValidRequest
 from gateway.tenants.types import ANYONE, Tenant
 from policies.features.types import Features
+from policies.objective import Limits
 from policies.policy import Policy
-from policies.types import Decision, Limits
+from policies.types import Decision
 
 __all__ = ("Attempt", "CacheOutcome", "Exchange", "Make", "new_id")
 

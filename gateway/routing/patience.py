@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from backends.client import Timeouts
 from backends.errors import UpstreamTimeoutError
 from gateway.routing.settings import CallSettings
-from policies.types import Estimate, Limits
+from policies.objective import Limits
+from policies.types import Estimate
 
 __all__ = ("Patience", "TooSlowError", "patience_with")
 

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.caching.hint import CacheHint
 from policies.checks import Check, SchemaCheck
-from policies.types import Limits, Weights
+from policies.objective import Limits, Weights
 
 __all__ = ("Route", "ValidRequest")
 

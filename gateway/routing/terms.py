@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from policies.feasibility import breach
+from policies.objective import Limits
 from policies.policy import Policy
-from policies.types import Estimate, Limits
+from policies.types import Estimate
 
 __all__ = ("Terms",)
 

@@ -15,11 +15,11 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
 from gateway.tenants.types import Tenant
+from policies.objective import Limits
 from policies.prices import NO_PRICES, Prices
 from policies.promises.keeper import Answer, Keeper
 from policies.promises.types import Sla
 from policies.signals import label
-from policies.types import Limits
 
 __all__ = ("Promises",)
 

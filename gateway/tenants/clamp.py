@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gateway.routing.request import ValidRequest
 from gateway.tenants.types import ServedTier, Tenant
-from policies.types import Limits
+from policies.objective import Limits
 
 __all__ = ("clamped", "served_tier")
 

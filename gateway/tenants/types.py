@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from policies.objective import Limits, Ratio
 from policies.promises.types import Sla
-from policies.types import Limits, Ratio
 
 __all__ = ("ANYONE", "Principal", "Quotas", "Role", "SemanticCaching", "ServedTier", "Spend", "Tenant", "TenantId")
 

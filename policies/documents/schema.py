@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from policies.content import stated
 from policies.documents.yaml_text import decode_yaml, encode_yaml
+from policies.objective import Weights
 from policies.policy import Budget, Cascade, Exploration, Hedge, Rule, Trial
-from policies.types import Weights
 
 __all__ = ("SCHEMA_VERSION", "PolicyDocument", "decode_document", "encode_document")
 

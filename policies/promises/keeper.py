@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from policies.duals import Foreseen
+from policies.objective import Limits
 from policies.prices import NO_PRICES, Prices
 from policies.promises.aims import needed_mean, spare_share
 from policies.promises.held import HeldLimit
 from policies.promises.types import LATE, Sla
-from policies.types import Limits
 
 __all__ = ("Answer", "Keeper")
 

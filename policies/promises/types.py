@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from policies.types import Ratio
+from policies.objective import Ratio
 
 __all__ = ("LATE", "Sla")
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from policies.objective import NonNegative, Ratio
 from policies.simulation.tables import Arm, Row, decoded_lines
-from policies.types import NonNegative, Ratio
 
 __all__ = ("as_outcomes",)
 

@@ -18,7 +18,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from policies.errors import DocumentError
-from policies.types import NonNegative, Ratio
+from policies.objective import NonNegative, Ratio
 
 __all__ = ("Arm", "Row", "Table", "decoded_lines", "inflated", "parse")
 

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.objective import Limits, Objective, Weights
 from policies.simulation.tables import Table
 from policies.simulation.traces import Trace
-from policies.types import Candidate, Limits, Objective, Weights
+from policies.types import Candidate
 
 __all__ = ("Tenant", "assigned", "tenants", "windows")
 

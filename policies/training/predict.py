@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.estimators.base import Estimator
+from policies.objective import Objective, Weights
 from policies.training.dataset import Dataset, candidate_then
-from policies.types import Candidate, Objective, RoutingRequest, Weights
+from policies.types import Candidate, RoutingRequest
 
 __all__ = ("Predictions", "predict")
 

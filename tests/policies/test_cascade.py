@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from policies.cascade import affordable, escalation, whole
 from policies.decide import decide
+from policies.objective import Limits, Weights
 from policies.policy import Cascade, Exploration, Policy, Then
 from policies.rules import NO_RULING, Ruling
-from policies.types import CascadePlan, Decision, Limits, RoutingRequest, Weights
+from policies.types import CascadePlan, Decision, RoutingRequest
 from tests.policy_strategies import Told, candidate, estimate, request
 
 ALLOWED = Ruling(rule="careful", then=Then(cascade=True))

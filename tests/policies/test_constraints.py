@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from policies.decide import decide
 from policies.exploration import thompson, with_trials
 from policies.feasibility import breach
+from policies.objective import Limits, Weights
 from policies.policy import Exploration, ExplorationMethod, Policy, Then, Trial
 from policies.prices import Prices
 from policies.rules import Ruling
-from policies.types import Candidate, Decision, Estimate, ExclusionReason, Limits, RoutingRequest, Weights
+from policies.types import Candidate, Decision, Estimate, ExclusionReason, RoutingRequest
 from policies.utility import priced, utilities
 from tests.policy_strategies import Told, candidate, candidate_sets, decided, estimate, request, requests
 

@@ -13,16 +13,9 @@ from hypothesis import strategies as st
 from policies.decide import decide
 from policies.errors import CandidateError
 from policies.estimators.card import CardEstimator
+from policies.objective import Limits
 from policies.policy import Policy
-from policies.types import (
-    Candidate,
-    CandidateState,
-    Decision,
-    Estimate,
-    ExclusionReason,
-    Limits,
-    RoutingRequest,
-)
+from policies.types import Candidate, CandidateState, Decision, Estimate, ExclusionReason, RoutingRequest
 from tests.policy_strategies import (
     Told,
     candidate,

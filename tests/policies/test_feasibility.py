@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policies.feasibility import breach, structural_exclusion
-from policies.types import CandidateState, Estimate, ExclusionReason, Limits, RoutingRequest
+from policies.objective import Limits
+from policies.types import CandidateState, Estimate, ExclusionReason, RoutingRequest
 from tests.policy_strategies import candidate, decided, estimate, request
 
 

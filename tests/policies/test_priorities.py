@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from policies.content import content_hash
+from policies.objective import Weights
 from policies.policy import Exploration, Policy
 from policies.priorities import DEFAULT_POLICY, DEFAULT_PRIORITIES
-from policies.types import Weights
 from tests.policy_strategies import Told, candidate, decided, estimate, request
 
 TOLD = {

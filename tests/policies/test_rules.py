@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.features.types import Features
+from policies.objective import Limits, Objective, Weights
 from policies.policy import Match, Policy, Rule, Then
 from policies.rules import apply, ruling
-from policies.types import Exclusion, ExclusionReason, Limits, Objective, RoutingRequest, Weights
+from policies.types import Exclusion, ExclusionReason, RoutingRequest
 from tests.policy_strategies import NAMES, candidate, decided, limits, request, requests, subsets, weights
 
 names = st.sampled_from(NAMES)

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 
-from policies.types import Limits, Weights
+from policies.objective import Limits, Weights
 from tests.policy_strategies import limits
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.types import Estimate, Weights
+from policies.objective import Weights
+from policies.types import Estimate
 from policies.utility import utilities
 from tests.policy_strategies import estimate, estimates, ratios, weights
 

@@ -15,7 +15,7 @@ from gateway.api.parse import _CHOICES, decode_body, parse_chat, parse_completio
 from gateway.api.wire import ChatBody, CompletionBody, FeedbackBody
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import ValidRequest
-from policies.types import Limits, Weights
+from policies.objective import Limits, Weights
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 

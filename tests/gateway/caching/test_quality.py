@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from gateway.caching.admissible import keepable
 from gateway.routing.terms import Terms
+from policies.objective import Limits
 from policies.policy import Match, Rule, Then
 from policies.priorities import DEFAULT_POLICY
-from policies.types import Limits
 from tests.gateways import RunningGateway, behind, exchange, opened, remote
 from tests.providers import Answer, ScriptedProvider, completion_body
 

@@ -11,7 +11,8 @@ import pytest
 from backends.errors import UpstreamTimeoutError
 from gateway.routing.patience import Patience, TooSlowError, patience_with
 from gateway.routing.settings import CallSettings
-from policies.types import Estimate, Limits
+from policies.objective import Limits
+from policies.types import Estimate
 
 SETTINGS = CallSettings()
 

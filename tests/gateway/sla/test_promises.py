@@ -8,9 +8,9 @@ from gateway.clock import Clock
 from gateway.decisions.types import Ending, Row
 from gateway.sla.promises import KEPT, Promises
 from gateway.tenants.types import Tenant
+from policies.objective import Limits
 from policies.prices import NO_PRICES
 from policies.promises.types import Sla
-from policies.types import Limits
 from tests.decision_rows import decision, observation, outcome
 
 LAW = Tenant(id="law", sla=Sla(window_s=1000.0, mean_quality=0.8))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gateway.api.parse import parse_chat
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import ServedTier, Tenant
+from policies.objective import Limits
 from policies.promises.types import Sla
-from policies.types import Limits
 from tests.gateways import HELLO
 
 TIERS = get_args(ServedTier)

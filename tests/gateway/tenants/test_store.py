@@ -17,8 +17,8 @@ from gateway.tenants.errors import NoSuchKeyError, NoSuchTenantError, TenantExis
 from gateway.tenants.keys import KeyTerms, digest_of
 from gateway.tenants.tables import tenants
 from gateway.tenants.types import ANYONE, Quotas, Role, Spend, Tenant
+from policies.objective import Limits
 from policies.promises.types import Sla
-from policies.types import Limits
 from tests.decision_rows import sqlite_url
 from tests.tenancy import ALICE, opened_store
 

@@ -12,10 +12,11 @@ from gateway.settings import load_settings
 from policies.documents.compile import compile_document
 from policies.documents.lint import lint
 from policies.documents.schema import decode_document
+from policies.objective import Limits, Weights
 from policies.policy import Exploration, Policy
 from policies.priorities import DEFAULT_PRIORITIES
 from policies.rules import apply
-from policies.types import Candidate, Decision, ExclusionReason, Limits, Profile, Weights
+from policies.types import Candidate, Decision, ExclusionReason, Profile
 from tests.policy_documents import EXAMPLES, KNOWN
 from tests.policy_strategies import candidate, decided, request
 

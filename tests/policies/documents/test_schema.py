@@ -15,9 +15,9 @@ from policies.documents.compile import compile_document, document_of
 from policies.documents.schema import PolicyDocument, decode_document, encode_document
 from policies.documents.stored import decode_stored
 from policies.errors import DocumentError
+from policies.objective import Weights
 from policies.policy import Budget, Exploration, Match, Rule, Then
 from policies.priorities import DEFAULT_PRIORITIES
-from policies.types import Weights
 from tests.document_strategies import documents
 from tests.policy_documents import GOLDEN, a_document
 

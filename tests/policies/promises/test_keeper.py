@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from policies.objective import Limits, Weights
 from policies.prices import NO_PRICES, Prices
 from policies.promises.aims import needed_mean
 from policies.promises.keeper import SPREAD, Answer, Keeper
 from policies.promises.types import Sla
-from policies.types import Limits, Weights
 from tests.promise_worlds import World
 
 REQUESTS = 3000
