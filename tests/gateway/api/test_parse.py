@@ -292,9 +292,7 @@ def test_checks_stay_with_us() -> None:
     ],
 )
 def test_what_nests_too_deep_is_refused_by_its_name(field: str, make: Any) -> None:
-    deep: dict[str, Any] = {}
-    for _ in range(MAX_NESTING + 1):
-        deep = {"a": deep}
+    deep = json.loads('{"a":' * (MAX_NESTING + 1) + "1" + "}" * (MAX_NESTING + 1))
     body = {"messages": [{"role": "user", "content": "x"}]} | make(deep)
     with pytest.raises(InvalidRequestError) as caught:
         parse_chat(json.dumps(body).encode(), {})
