@@ -32,6 +32,7 @@ from aiohttp import web
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.standing import answering, until_ready  # noqa: E402 - the path comes first
 from gateway.caching.redis_store import LOCAL_S  # noqa: E402 - the path comes first
 from tests.redis_server import redis_server  # noqa: E402
 from tests.serving import free_port  # noqa: E402
@@ -65,7 +66,7 @@ async def main(requests: int) -> dict[str, Any]:
 async def _store(name: str, cache: str, requests: int) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         provider = Provider()
-        url = await stack.enter_async_context(provider.serving())
+        url = await stack.enter_async_context(answering(provider.answer))
         api = await stack.enter_async_context(_gateway(CONFIG.format(url=url, cache=cache)))
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         await _timed(session, "warm up", WARM_UP, api=api, expect="miss")
@@ -127,20 +128,8 @@ class Provider:
         self.generations = 0
         self.delay_s = 0.0
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Its URL."""
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
-
-    async def _answer(self, _: web.Request) -> web.Response:
+    async def answer(self, _: web.Request) -> web.Response:
+        """To any request."""
         self.generations += 1
         await asyncio.sleep(self.delay_s)
         choice = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
@@ -159,24 +148,12 @@ async def _gateway(config: str) -> AsyncIterator[psutil.Process]:
             sys.executable, "-m", "gateway.cli", *options, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
         )
         try:
-            await _until_ready()
+            await until_ready(f"http://127.0.0.1:{PORT}")
             children = psutil.Process(process.pid).children(recursive=True)
             yield next(child for child in children if "gateway.server" in " ".join(child.cmdline()))
         finally:
             process.terminate()
             await process.wait()
-
-
-async def _until_ready() -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            try:
-                async with session.get(f"http://127.0.0.1:{PORT}/readyz") as reply:
-                    if reply.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 if __name__ == "__main__":

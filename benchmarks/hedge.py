@@ -27,6 +27,8 @@ import aiohttp
 import numpy as np
 from aiohttp import web
 
+from benchmarks.standing import answering, until_ready
+
 ROOT = Path(__file__).parents[1]
 PORT = 18081
 RATE_PER_S = 40.0
@@ -108,15 +110,8 @@ async def _provider(seed: int) -> AsyncIterator[str]:
         await asyncio.sleep(MEDIAN_S * float(rng.lognormal(sigma=SPREAD)) + slow_s)
         return web.json_response(REPLY)
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with answering(answer) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -136,23 +131,11 @@ async def _gateway(urls: list[str]) -> AsyncIterator[None]:
             *command, "serve", "--port", str(PORT), cwd=ROOT, stderr=subprocess.DEVNULL
         )
         try:
-            await _until_ready()
+            await until_ready(f"http://127.0.0.1:{PORT}")
             yield
         finally:
             process.terminate()
             await process.wait()
-
-
-async def _until_ready() -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            try:
-                async with session.get(f"http://127.0.0.1:{PORT}/readyz") as reply:
-                    if reply.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ import aiohttp
 import numpy as np
 
 from benchmarks.hedge import ROOT, VARIANT
+from benchmarks.standing import until_ready
 from tests.providers import Answer, ScriptedProvider, completion_body
 from tests.redis_server import RedisServer, redis_server, slow_way
 
@@ -157,23 +158,11 @@ async def _gateway(directory: Path, port: int, url: str, provider: ScriptedProvi
     )
     process = await asyncio.create_subprocess_exec(*command, "serve", "--port", str(port), cwd=ROOT)
     try:
-        await _until_ready(port)
+        await until_ready(f"http://127.0.0.1:{port}")
         yield json.loads(added.stdout)["key"]["text"]
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _until_ready(port: int) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            try:
-                async with session.get(f"http://127.0.0.1:{port}/readyz") as reply:
-                    if reply.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 if __name__ == "__main__":
