@@ -20,6 +20,7 @@ from gateway.api.generate import chat_completions, completions
 from gateway.api.health import livez, readyz
 from gateway.api.models import list_models, show_model
 from gateway.api.openapi import openapi_json
+from gateway.api.path import printable_path
 from gateway.api.request_id import add_request_id, request_id
 from gateway.api.sla import own_sla, tenant_sla
 from gateway.errors import ApiError, InternalError, InvalidRequestError, NotFoundError, PayloadTooLargeError
@@ -66,7 +67,7 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             openapi_json,
             *ADMIN_ROUTES,
         ],
-        guards=[authorise],
+        guards=[authorise, printable_path],
         dependencies={"services": Provide(provide_services, sync_to_thread=False)},
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unexpected},
         before_send=[add_request_id],

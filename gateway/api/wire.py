@@ -71,7 +71,7 @@ class EmbeddingBody(EmbeddingRequest, kw_only=True, frozen=True, forbid_unknown_
 class FeedbackBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of `POST /v1/feedback`."""
 
-    decision_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    decision_id: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]*$")]
     """From the `X-Trilemma-Decision` header of the answer."""
     score: Ratio
     """How good the answer was, in [0, 1]."""

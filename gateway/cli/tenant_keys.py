@@ -38,14 +38,17 @@ def terms_of(*, role: str, name: str, expires_days: float | None) -> KeyTerms:
     """What a key is for, from the options.
 
     Raises:
-        UsageError: The name is too long.
+        UsageError: The name is too long, or not for terminals.
     """
-    from gateway.tenants.keys import KeyTerms
-    from gateway.tenants.types import Role
+    import msgspec
 
-    if len(name) > 64:
-        raise click.UsageError("--name has 64 characters at most")
-    return KeyTerms(role=Role(role), name=name, expires_in_s=None if expires_days is None else expires_days * DAY_S)
+    from gateway.tenants.keys import KeyTerms
+
+    expires_in_s = None if expires_days is None else expires_days * DAY_S
+    try:
+        return msgspec.convert({"role": role, "name": name, "expires_in_s": expires_in_s}, KeyTerms)
+    except msgspec.ValidationError:
+        raise click.UsageError("--name has 64 characters at most, and no control characters") from None
 
 
 @click.group()

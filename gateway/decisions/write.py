@@ -71,7 +71,12 @@ def _plain(row: Row) -> dict[str, Any]:
     if isinstance(row, DecisionRow) and isinstance(row.features, Features):
         row = msgspec.structs.replace(row, features=to_stored(row.features))
     columns: dict[str, Any] = msgspec.to_builtins(row)
-    return columns
+    return {name: _storable(value) for name, value in columns.items()}
+
+
+def _storable(value: object) -> object:
+    """PostgreSQL has no text with a NUL in it; what a caller or a server writes must not cost the row."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _blames_rows(error: Exception) -> bool:

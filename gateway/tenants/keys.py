@@ -25,7 +25,8 @@ _ID_CHARS = 12
 _SECRET_CHARS = 32
 _KEY = re.compile(rf"tri_([0-9A-Za-z]{{{_ID_CHARS}}})_[0-9A-Za-z]{{{_SECRET_CHARS}}}", re.ASCII)
 
-Name = Annotated[str, Meta(max_length=64)]
+Name = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$")]
+"""Is shown on terminals: no control characters."""
 
 
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ __all__ = ("ANYONE", "Principal", "Quotas", "Role", "SemanticCaching", "ServedTi
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
-TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(?!\n)$")]  # `$` alone lets a line end through.
 ServedTier = Literal["flex", "default", "priority"]
 """Urgency in the queue, lowest first."""
 

@@ -12,7 +12,7 @@ from gateway.tenants.types import Tenant
 
 __all__ = ("NewTenantBody", "PolicyBody", "PublishBody", "RollbackBody", "RotateBody", "TenantBody")
 
-Reason = Annotated[str, Meta(min_length=1, max_length=1000)]
+Reason = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
 PolicyText = Annotated[str, Meta(max_length=256 * 1024)]
 
 

@@ -131,6 +131,8 @@ def test_configured_tenants_can_have_keys_before_the_first_start(tmp_path: Path)
         (("keys", "add", "nobody"), 1, "there is no tenant `nobody`"),
         (("keys", "add", "law", "--role", "root"), 2, "'root' is not one of"),
         (("keys", "add", "law", "--name", "x" * 65), 2, "64 characters"),
+        (("keys", "add", "law", "--name", "\x1b[2J"), 2, "no control characters"),
+        (("add", "x\n"), 2, "small letters"),
         (("keys", "revoke", "nobody"), 1, "there is no key `nobody` in force"),
         (("set", "law", "--file", "bad.yaml"), 1, "bad.yaml:2"),
         (("set", "law", "--file", "other.yaml"), 1, "of tenant `other`"),
