@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from gateway.api.access import may, needs, principal
 from gateway.api.body import body_of
+from gateway.api.database import database_work
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
 from gateway.api.wire import FeedbackBody
@@ -28,7 +29,9 @@ __all__ = ("feedback", "show_decision")
 async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
     """Join a score to the decision it judges."""
     body = decode_body(await body_of(request), FeedbackBody)
-    if not _sees(request, await services.log.tenant_of(body.decision_id)):
+    async with database_work():
+        tenant = await services.log.tenant_of(body.decision_id)
+    if not _sees(request, tenant):
         raise NotFoundError(f"decision `{body.decision_id}` does not exist", param="decision_id")
     wall_s = services.clock.wall_s()
     row = ObservationRow(
@@ -52,7 +55,8 @@ async def show_decision(
     decision_id: FromPath[str], request: Request[Any, Any, State], services: NamedDependency[Services]
 ) -> dict[str, Any]:
     """Show a decision with its outcome and observations."""
-    record = await services.log.find(decision_id)
+    async with database_work():
+        record = await services.log.find(decision_id)
     if record is None or not _sees(request, record.decision.tenant):
         raise NotFoundError(f"decision `{decision_id}` does not exist")
     shown: dict[str, Any] = msgspec.to_builtins(record)

@@ -21,7 +21,15 @@ __all__ = (
 )
 
 BUSY_TIMEOUT_MS = 5000
-CONNECT_TIMEOUT_S = 5
+SERVER_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
+"""Of libpq; seconds, and milliseconds the last. A server that is gone without a word is noticed within 11 s: by the
+system's own settings it takes two hours, for which nothing that was revoked or published would be seen."""
 
 metadata = sa.MetaData()
 
@@ -134,7 +142,8 @@ def open_engine(url: str) -> Engine:
     """An engine for the database; for SQLite the file's directory is made and write-ahead logging is switched on."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
+        patience = {name: value for name, value in SERVER_CONNECTION.items() if name not in parsed.query}
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=patience)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(parsed)

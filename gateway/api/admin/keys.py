@@ -31,7 +31,7 @@ _MADE = "The key, which is told this once, and its record."
 @get("/admin/v1/tenants/{tenant_id:str}/keys", opt=documents(None, "All keys there ever were.") | _ADMIN)
 async def list_keys(tenant_id: FromPath[str], services: NamedDependency[Services]) -> dict[str, Any]:
     """List a tenant's keys, without anything that opens something."""
-    with answered():
+    async with answered():
         found = await services.directory.read(lambda store: store.keys.all(tenant=tenant_id))
     return {"object": "list", "data": [_shown(record) for record in found]}
 
@@ -40,7 +40,7 @@ async def list_keys(tenant_id: FromPath[str], services: NamedDependency[Services
 async def add_key(tenant_id: FromPath[str], request: Asked, services: NamedDependency[Services]) -> dict[str, Any]:
     """Make a key for a tenant."""
     terms, author = decode_body(await body_of(request), KeyTerms), author_of(request, services)
-    with answered():
+    async with answered():
         return issued(await services.directory.change(lambda store: store.keys.add(tenant_id, terms, author=author)))
 
 
@@ -48,7 +48,7 @@ async def add_key(tenant_id: FromPath[str], request: Asked, services: NamedDepen
 async def revoke_key(key_id: FromPath[str], request: Asked, services: NamedDependency[Services]) -> dict[str, Any]:
     """End a key now."""
     author = author_of(request, services)
-    with answered():
+    async with answered():
         return _shown(await services.directory.change(lambda store: store.keys.revoke(key_id, author=author)))
 
 
@@ -56,7 +56,7 @@ async def revoke_key(key_id: FromPath[str], request: Asked, services: NamedDepen
 async def rotate_key(key_id: FromPath[str], request: Asked, services: NamedDependency[Services]) -> dict[str, Any]:
     """Make a key that follows another, which ends after a grace period."""
     body, author = decode_body(await body_of(request), RotateBody), author_of(request, services)
-    with answered():
+    async with answered():
         return issued(
             await services.directory.change(
                 lambda store: store.keys.rotate(key_id, grace_s=body.grace_s, author=author)

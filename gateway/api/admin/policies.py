@@ -110,7 +110,7 @@ async def rollback_policy(request: Asked, services: NamedDependency[Services]) -
 
 async def _run(work: Callable[[], T]) -> T:
     """Done on a thread: it reads, and often writes, the database."""
-    with answered():
+    async with answered():
         return await asyncio.to_thread(work)
 
 

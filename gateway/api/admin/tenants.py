@@ -45,7 +45,7 @@ _ANSWER = "The tenant as it is now."
 @get("/admin/v1/tenants", opt=documents(None, "All tenants, removed ones too.") | _ADMIN)
 async def list_tenants(services: NamedDependency[Services]) -> dict[str, Any]:
     """List tenants."""
-    with answered():
+    async with answered():
         found = await services.directory.read(lambda store: store.all())
     return {"object": "list", "data": [_shown(tenant) for tenant in found]}
 
@@ -60,7 +60,7 @@ async def add_tenant(request: Asked, services: NamedDependency[Services]) -> dic
     body = decode_body(await body_of(request), NewTenantBody)
     tenant, author = _tenant(body), author_of(request, services)
     _keep_a_way_in(request, body.key)
-    with answered():
+    async with answered():
         checked(tenant, variants=services.catalogue.names)
         stored, key = await services.directory.change(lambda store: store.add(tenant, author=author, key=body.key))
     return _shown(stored) | ({} if key is None else {"key": issued(key)})
@@ -69,7 +69,7 @@ async def add_tenant(request: Asked, services: NamedDependency[Services]) -> dic
 @get("/admin/v1/tenants/{tenant_id:str}", opt=documents(None, _ANSWER) | _ADMIN)
 async def show_tenant(tenant_id: FromPath[str], services: NamedDependency[Services]) -> dict[str, Any]:
     """Show one tenant."""
-    with answered():
+    async with answered():
         return _shown(await services.directory.read(lambda store: store.find(tenant_id)))
 
 
@@ -80,7 +80,7 @@ async def set_tenant(tenant_id: FromPath[str], request: Asked, services: NamedDe
     if tenant.id != tenant_id:
         raise InvalidRequestError(f"`id` is `{tenant.id}`, and the path names `{tenant_id}`", param="id")
     author = author_of(request, services)
-    with answered():
+    async with answered():
         checked(tenant, variants=services.catalogue.names)
         return _shown(await services.directory.change(lambda store: store.replace(tenant, author=author)))
 
@@ -91,7 +91,7 @@ async def remove_tenant(
 ) -> dict[str, Any]:
     """Serve a tenant no more; its keys are refused from now on, its name and its log stay."""
     author = author_of(request, services)
-    with answered():
+    async with answered():
         return _shown(await services.directory.change(lambda store: store.remove(tenant_id, author=author)))
 
 
@@ -101,7 +101,7 @@ async def restore_tenant(
 ) -> dict[str, Any]:
     """Serve a removed tenant again, by the keys it had."""
     author = author_of(request, services)
-    with answered():
+    async with answered():
         return _shown(await services.directory.change(lambda store: store.restore(tenant_id, author=author)))
 
 
@@ -110,7 +110,7 @@ async def list_changes(request: Asked, services: NamedDependency[Services]) -> d
     """Show the audit trail; `limit` says how many, `before` from which number on backwards."""
     limit = min(_number(request, "limit") or 100, MAX_CHANGES)
     before = _number(request, "before")
-    with answered():
+    async with answered():
         found = await services.directory.read(lambda store: store.changes(limit=limit, before=before))
     return {"object": "list", "data": msgspec.to_builtins(found)}
 

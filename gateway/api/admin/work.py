@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Request
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api.access import principal
-from gateway.errors import InvalidRequestError, NotFoundError, UnavailableError
+from gateway.api.database import database_work
+from gateway.errors import InvalidRequestError, NotFoundError
 from gateway.policyops.errors import NoSuchVersionError, RefusedError
 from gateway.services import Services
 from gateway.tenants.changes import Author
@@ -20,23 +19,22 @@ from policies.errors import DocumentError
 
 __all__ = ("answered", "author_of")
 
-logger = logging.getLogger(__name__)
-
 
 def author_of(request: Request[Any, Any, Any], services: Services) -> Author:
     """Whoever sent the request, as the histories name them: the id of their key."""
     return Author(name=principal(request).key_id or "loopback", now_s=services.clock.wall_s())
 
 
-@contextmanager
-def answered() -> Iterator[None]:
-    """Turn what a change can fail by into what a caller sees.
+@asynccontextmanager
+async def answered() -> AsyncIterator[None]:
+    """Bound the time of a change, and turn what it can fail by into what a caller sees.
 
     Raises:
         ApiError: It failed.
     """
     try:
-        yield
+        async with database_work():
+            yield
     except (NoSuchTenantError, NoSuchKeyError, NoSuchVersionError) as error:
         raise NotFoundError(str(error)) from None
     except TenantsError as error:
@@ -46,6 +44,3 @@ def answered() -> Iterator[None]:
         raise InvalidRequestError(f"the document has errors: {places}", param="text", code="policy") from None
     except DocumentError as error:
         raise InvalidRequestError(str(error), param="text", code="policy") from None
-    except (SQLAlchemyError, TimeoutError) as error:
-        logger.warning("the administration's work failed: %s", error)
-        raise UnavailableError("the database refuses or does not answer; try again", retry_after_s=5.0) from error
