@@ -1,8 +1,9 @@
 """Whether a request comes from this machine's own users: what counts while no tenant is configured.
 
-The address alone does not tell. A reverse proxy on this machine forwards the requests of others, and says so in a
-header. A browser on this machine sends what any web page asks it to, and says so in `Origin`, or, where a name of the
-page's own was made to lead here, in `Host`.
+The address alone does not tell. A reverse proxy on this machine forwards the requests of others, and mostly says so
+in a header; one that says nothing cannot be told from a program of this machine, which the documentation warns of. A
+browser on this machine sends what any web page asks it to, and says so in `Origin`, or, where a name of the page's own
+was made to lead here, in `Host`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from litestar.datastructures import Headers
 __all__ = ("is_local",)
 
 FORWARDED = (
+    "cf-connecting-ip",
     "forwarded",
+    "true-client-ip",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-server",
+    "x-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded",
+    "x-original-forwarded-for",
     "x-real-ip",
 )
+"""What proxies call themselves or their clients by; the beginnings of names."""
 
 
 def is_local(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
@@ -34,7 +38,7 @@ def is_local(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
     client = connection.client.host if connection.client else ""
     return (
         _is_loopback(client)
-        and not any(name in headers for name in FORWARDED)
+        and not any(name.startswith(FORWARDED) for name in headers)
         and _leads_here(f"//{headers.get('host', 'localhost')}")
         and _leads_here(headers.get("origin", "//localhost"))
         and not _from_elsewhere(headers)

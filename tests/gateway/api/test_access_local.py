@@ -43,6 +43,9 @@ def test_everything_else_is_not(client: str | None) -> None:
         {"x_real_ip": "127.0.0.1"},
         {"via": "1.1 proxy"},
         {"x_forwarded_proto": "https"},
+        {"x_forwarded_port": "443"},
+        {"x_envoy_external_address": "10.0.0.1"},
+        {"cf_connecting_ip": "10.0.0.1"},
     ],
 )
 def test_what_a_proxy_on_this_machine_passes_on_is_not(headers: dict[str, str]) -> None:
