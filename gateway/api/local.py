@@ -2,8 +2,8 @@
 
 The address alone does not tell. A reverse proxy on this machine forwards the requests of others, and mostly says so
 in a header; one that says nothing cannot be told from a program of this machine, which the documentation warns of. A
-browser on this machine sends what any web page asks it to, and says so in `Origin`, or, where a name of the page's own
-was made to lead here, in `Host`.
+browser on this machine sends what any web page asks it to, and says so in `Origin`, or, where a name of the page's
+own was made to lead here, in `Host`.
 """
 
 from __future__ import annotations
