@@ -34,6 +34,8 @@ import aiohttp
 import numpy as np
 from aiohttp import web
 
+from benchmarks.standing import answering, until_ready
+
 ROOT = Path(__file__).parents[1]
 PLACES, SERVICE_S = 4, 0.2
 SPREADS = {"varied": 0.5, "fixed": 0.0}
@@ -161,15 +163,8 @@ async def _provider(spread: float) -> AsyncIterator[str]:
             await asyncio.sleep(SERVICE_S * float(rng.lognormal(sigma=spread)))
         return web.json_response(REPLY)
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with answering(answer) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -186,7 +181,7 @@ async def _gateway(provider: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
         serve = [*command, "serve", "--port", str(port)]
         process = await asyncio.create_subprocess_exec(*serve, cwd=ROOT, stderr=subprocess.DEVNULL)
         try:
-            await _until_ready(f"http://127.0.0.1:{port}")
+            await until_ready(f"http://127.0.0.1:{port}")
             yield f"http://127.0.0.1:{port}", keys
         finally:
             process.terminate()
@@ -196,18 +191,6 @@ async def _gateway(provider: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
 def _add_tenant(command: list[str], name: str) -> str:
     added = subprocess.run([*command, "tenants", "add", name, "--json"], check=True, cwd=ROOT, stdout=subprocess.PIPE)
     return str(json.loads(added.stdout)["key"]["text"])
-
-
-async def _until_ready(url: str) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            try:
-                async with session.get(f"{url}/readyz") as reply:
-                    if reply.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 if __name__ == "__main__":
