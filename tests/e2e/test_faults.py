@@ -15,6 +15,7 @@ import openai
 import psutil
 import pytest
 
+from tests.chaos_tools import worker_of
 from tests.serving import CONFIG, ROOT, Gateway, serving
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(180)]
@@ -38,14 +39,6 @@ def own_gateway(models_var: Path, tmp_path: Path) -> Iterator[Gateway]:
     with serving(models_var, tmp_path, config=ONLY_QUANTIZED) as running:
         running.wait_for("quantized", "warm", timeout_s=60)
         yield running
-
-
-def worker_of(gateway: Gateway, variant: str) -> psutil.Process:
-    """The worker process of a variant, found by the socket it listens on."""
-    for child in psutil.Process(gateway.process.pid).children(recursive=True):
-        if "backends.worker" in child.cmdline() and any(variant in c.laddr for c in child.net_connections("unix")):
-            return child
-    raise AssertionError(f"no worker of {variant}")
 
 
 def outcome(gateway: Gateway, decision_id: str, *, timeout_s: float = 3.0) -> dict[str, object]:

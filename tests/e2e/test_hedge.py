@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.chaos_tools import worker_of
 from tests.serving import ROOT, Gateway, serving
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(120)]
@@ -72,14 +73,6 @@ def put_in_force(gateway: Gateway) -> None:
     while ask(**asked, extra_headers=explained).model_extra["trilemma"]["rule"] != "quick":
         assert time.monotonic() < deadline_s
         time.sleep(0.2)
-
-
-def worker_of(gateway: Gateway, variant: str) -> psutil.Process:
-    """The worker process of a variant, found by the socket it listens on."""
-    for child in psutil.Process(gateway.process.pid).children(recursive=True):
-        if "backends.worker" in child.cmdline() and any(variant in c.laddr for c in child.net_connections("unix")):
-            return child
-    raise AssertionError(f"no worker of {variant}")
 
 
 @contextmanager
