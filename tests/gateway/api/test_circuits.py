@@ -69,3 +69,17 @@ async def test_no_caller_can_shut_a_variant_for_the_others(tmp_path: Path) -> No
         assert gateway.services.catalogue.health.shut_s("v0") is None
         providers[0].script = [GOOD]
         assert await answered_by(gateway) == "v0"
+
+
+async def test_a_variant_that_flaps_costs_no_request_and_is_left_alone_ever_longer(tmp_path: Path) -> None:
+    async with behind(tmp_path, FAILING, GOOD, calls=CALLS) as (gateway, providers):
+        waits = list[float]()
+        for _ in range(3):
+            providers[0].script = [FAILING]
+            while (wait_s := gateway.services.catalogue.health.shut_s("v0")) is None:
+                assert await answered_by(gateway) == "v1"
+            waits.append(wait_s)
+            providers[0].script = [GOOD]
+            await asyncio.sleep(wait_s)
+            assert await answered_by(gateway) == "v0", "one probe brings it back"
+        assert waits[0] < waits[1] < waits[2]
