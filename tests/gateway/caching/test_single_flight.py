@@ -43,6 +43,7 @@ async def test_two_thousand_identical_requests_at_once_cause_one_generation(tmp_
 
 async def test_when_the_one_that_leads_goes_away_exactly_one_other_takes_its_place(tmp_path: Path) -> None:
     async with behind(tmp_path, SLOW) as (gateway, [provider]):
+        provider.script = [replace(SLOW, first_after_s=30.0), SLOW]  # Only its leaving ends the leader's turn.
         leader = asyncio.create_task(gateway.post(CHAT, ASK))
         await until(lambda: len(provider.requests) == 1)
         others = asyncio.create_task(outcomes(gateway, 50))
