@@ -33,6 +33,7 @@ __all__ = (
     "ResponseFormat",
     "SamplingFields",
     "StreamOptions",
+    "Timings",
     "Usage",
 )
 
@@ -149,6 +150,17 @@ class Usage(_Reply, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
+
+
+class Timings(msgspec.Struct, kw_only=True, frozen=True):
+    """What a worker spent its time on, one after the other: told as `timings` to whoever sends a `traceparent`."""
+
+    queue_s: float = 0.0
+    """Waiting for the engine to take the request up."""
+    prefill_s: float = 0.0
+    """Reading the prompt, up to the first token."""
+    decode_s: float = 0.0
+    """Making the other tokens."""
 
 
 class AssistantMessage(_Reply, kw_only=True):

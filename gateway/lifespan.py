@@ -53,6 +53,7 @@ from gateway.shared.redis import SharedRedis, open_redis
 from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
+from gateway.telemetry.telemetry import Telemetry
 from gateway.tenants.directory import Directory, open_directory
 from gateway.tenants.store import TenantStore
 
@@ -126,6 +127,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         promises=ground.promises,
         reports=Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s),
         signals=signals,
+        telemetry=Telemetry(()),
         admission=admission,
         drain=drain,
         started_at_s=SYSTEM_CLOCK.wall_s(),

@@ -17,6 +17,7 @@ import click
 import uvicorn
 
 from backends.lifeline import follow_parent
+from gateway.api.observed import Observed
 from gateway.app import create_app
 from gateway.http import BoundedHttpProtocol
 from gateway.lifespan import open_services
@@ -39,12 +40,12 @@ class ApiServer(uvicorn.Server):
     def __init__(self, settings: Settings, paths: StatePaths) -> None:
         self.services: Services | None = None
         """Set once they are open."""
-        app = create_app(
+        self.app = create_app(
             lambda: open_services(settings, paths, ready=self._register),
             max_body_bytes=settings.server.max_body_bytes,
         )
         config = uvicorn.Config(
-            app,
+            Observed(self.app),
             loop="uvloop",
             http=BoundedHttpProtocol,
             lifespan="on",

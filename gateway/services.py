@@ -22,6 +22,7 @@ from gateway.routing.embedding import Embeddings
 from gateway.settings import Settings
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
+from gateway.telemetry.telemetry import Telemetry
 from gateway.tenants.directory import Directory
 from policies.documents.findings import Known
 
@@ -50,6 +51,8 @@ class Services:
     promises: Promises
     reports: Reports
     signals: Signals
+    telemetry: Telemetry
+    """Is told of every request that has ended."""
     started_at_s: float
     """Unix time at which this process began to serve."""
     drain: Drain

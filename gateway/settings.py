@@ -17,6 +17,7 @@ from backends.types import Capability, Variant
 from gateway.admission.settings import AdmissionSettings
 from gateway.routing.settings import CallSettings
 from gateway.shared.settings import CacheSettings
+from gateway.telemetry.settings import TelemetrySettings
 from gateway.tenants.types import Tenant
 from policies.documents.yaml_text import decode_yaml
 from policies.errors import DocumentError
@@ -135,6 +136,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Answers given again, and what replicas share."""
     admission: AdmissionSettings = AdmissionSettings()
     """The queue in front of the variants."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """What is kept and told of requests."""
     tenants: tuple[Tenant, ...] = ()
     """Tenants made at the first start, where the database has none of this name; `trilemma tenants` manages them."""
 

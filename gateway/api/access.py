@@ -6,13 +6,15 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope
 
 from gateway.api.local import is_local
 from gateway.errors import AuthenticationError, ForbiddenError
+from gateway.telemetry.scope import timeline_of
 from gateway.tenants.directory import Directory
 from gateway.tenants.types import ANYONE, Principal, Role
 
-__all__ = ("OPEN", "authorise", "may", "needed_role", "needs", "principal")
+__all__ = ("OPEN", "authorise", "may", "needed_role", "needs", "principal", "tenant_of")
 
 _OPTION = "access"
 _KEY = "principal"
@@ -45,6 +47,12 @@ def principal(connection: Connection) -> Principal:
     return found
 
 
+def tenant_of(scope: Scope) -> str | None:
+    """Whose request it is; None where nobody was let in."""
+    found: Principal | None = scope["state"].get(_KEY)
+    return None if found is None else found.tenant.id
+
+
 async def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
     """A guard on the matched handler, whatever path led to it; the framework runs one that is not async on a thread.
 
@@ -55,7 +63,8 @@ async def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
     needed = needed_role(handler)
     if needed == OPEN[_OPTION]:
         return
-    found = _authenticated(connection, connection.app.state.services.directory)
+    with timeline_of(connection.scope).stage("auth"):
+        found = _authenticated(connection, connection.app.state.services.directory)
     if not isinstance(needed, Role) or not may(found, needed):
         raise ForbiddenError(f"this key's role is `{found.role}`; this route needs `{needed or 'nobody'}`")
     connection.scope["state"][_KEY] = found

@@ -22,6 +22,7 @@ from gateway.routing.candidates import capabilities
 from gateway.routing.exchange import Exchange
 from gateway.routing.request import Route, ValidRequest
 from gateway.services import Services
+from gateway.telemetry.scope import attach_exchange, timeline_of
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import Role, Tenant
 from policies.objective import Limits
@@ -32,16 +33,21 @@ __all__ = ("embeddings",)
 @post("/v1/embeddings", opt=documents(EmbeddingBody, "One vector for each input.") | needs(Role.CALLER))
 async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Embed texts with the first variant of the requested model that can."""
-    tenant = principal(request).tenant
-    body = decode_body(await body_of(request), EmbeddingBody)
-    variant = _embedder(services, body.model, tenant)
+    tenant, timeline = principal(request).tenant, timeline_of(request.scope)
+    with timeline.stage("body"):
+        received = await body_of(request)
+    with timeline.stage("parse"):
+        body = decode_body(received, EmbeddingBody)
+        variant, valid = _embedder(services, body.model, tenant), clamped(_valid(body), tenant)
     exchange = Exchange(
-        clamped(_valid(body), tenant),
+        valid,
         tenant=tenant,
         clock=services.clock,
         log=services.log,
         request_id=request_id(request.scope),
+        timeline=timeline,
     )
+    attach_exchange(request.scope, exchange)
     return await carried_out(request, services, exchange, _answer(exchange, services, body, variant))
 
 
@@ -96,5 +102,4 @@ def _valid(body: EmbeddingBody) -> ValidRequest:
         max_completion_tokens=0,
         needs=frozenset({Capability.EMBEDDINGS}),
         explain=False,
-        traceparent=None,
     )

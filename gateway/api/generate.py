@@ -29,6 +29,7 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.explanation import explanation
 from gateway.routing.request import ValidRequest
 from gateway.services import Services
+from gateway.telemetry.scope import attach_exchange, timeline_of
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import Role
 
@@ -56,11 +57,20 @@ async def completions(request: Request[Any, Any, State], services: NamedDependen
 
 
 async def _generate(request: Request[Any, Any, State], services: Services, parse: Parse) -> Response[Any]:
-    tenant = principal(request).tenant
-    valid = clamped(parse(await body_of(request), request.headers), tenant)
+    tenant, timeline = principal(request).tenant, timeline_of(request.scope)
+    with timeline.stage("body"):
+        body = await body_of(request)
+    with timeline.stage("parse"):
+        valid = clamped(parse(body, request.headers), tenant)
     exchange = Exchange(
-        valid, tenant=tenant, clock=services.clock, log=services.log, request_id=request_id(request.scope)
+        valid,
+        tenant=tenant,
+        clock=services.clock,
+        log=services.log,
+        request_id=request_id(request.scope),
+        timeline=timeline,
     )
+    attach_exchange(request.scope, exchange)
     exchange.transcript = services.signals.transcript(valid)
     work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
     return await carried_out(request, services, exchange, work)
@@ -72,10 +82,12 @@ async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
         exchange.transcript.add(answer)
     if exchange.request.explain:
         answer["trilemma"] = explanation(exchange)
+    with exchange.stage("respond"):
+        body = _encoder.encode(answer)
     exchange.end(Ending.DONE)
     services.signals.answered(exchange)
     headers = response_headers(exchange, when="whole")
-    return Response(_encoder.encode(answer), status_code=200, media_type="application/json", headers=headers)
+    return Response(body, status_code=200, media_type="application/json", headers=headers)
 
 
 async def _stream(exchange: Exchange, services: Services) -> EventStreamResponse:

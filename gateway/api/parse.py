@@ -170,7 +170,6 @@ def _valid(
         max_completion_tokens=max_completion_tokens,
         needs=needs,
         explain=headers.get("x-trilemma-explain", "") == "1",
-        traceparent=headers.get("traceparent"),
         cache=request.cache,
         checks=request.checks or (),
         form=form,

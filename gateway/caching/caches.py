@@ -176,7 +176,8 @@ class Caches:
                 yield event
         answer = recorder.answer(exchange, accuracy=place.terms.accuracy)
         if answer is not None and keepable(exchange):
-            await self._keep(exchange, place, answer)
+            with exchange.stage("keep"):
+                await self._keep(exchange, place, answer)
         place.lead.landed(None if answer is None else Found(key=place.key, answer=answer))
 
     async def _keep(self, exchange: Exchange, place: Place, answer: StoredAnswer) -> None:

@@ -55,7 +55,8 @@ class Answering:
                 async for event in made:
                     yield event
 
-        terms = self._decider.terms(exchange)
+        with exchange.stage("terms"):
+            terms = self._decider.terms(exchange)
         async with aclosing(self._caches.answer(exchange, make, terms=terms)) as events:
             async for event in events:
                 yield event

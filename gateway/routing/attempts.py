@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from backends.protocol import Usage
+from backends.protocol import Timings, Usage
 from gateway.learning.confidence import Confidence
+from gateway.telemetry.timeline import Span
 from policies.types import Decision, Estimate
 
 __all__ = ("INTERRUPTED", "OVERTAKEN", "Attempt", "Call", "Role")
@@ -59,6 +60,10 @@ class Call:
     cost_usd: float = 0.0
     until_s: float = math.inf
     """Of the request's time, when it is to be ended: money was set aside for no longer."""
+    span: Span | None = None
+    """The call on the request's timeline; None before it has begun."""
+    timings: Timings | None = None
+    """What the worker spent its time on; None where it did not tell."""
     broken_off: str = INTERRUPTED
     """Error type to record should it be cancelled."""
 

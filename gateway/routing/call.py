@@ -17,7 +17,7 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.patience import Patience
 from gateway.routing.request import Route, ValidRequest
 
-__all__ = ("Event", "LogProbs", "encode_body", "streamed", "whole")
+__all__ = ("Event", "LogProbs", "encode_body", "onward", "streamed", "whole")
 
 Event = dict[str, Any]
 """One decoded answer or stream event of a variant; unknown fields of remote servers are kept."""
@@ -66,9 +66,12 @@ async def whole(
     Raises:
         BackendError: The call failed, or the answer is not complete.
     """
-    with exchange.stage("hedge" if call.role == "hedge" else "upstream"):
+    path = exchange.request.route.path
+    with exchange.stage("hedge" if call.role == "hedge" else "upstream", within=call.span):
         async with patience.first():
-            reply = _decode(await client.request(exchange.request.route.path, body, timeouts=patience.timeouts))
+            reply = _decode(
+                await client.request(path, body, timeouts=patience.timeouts, headers=onward(exchange, call))
+            )
     choices = reply["choices"]
     if not choices or any(choice.get("finish_reason") is None for choice in choices):
         raise ProtocolError("the answer has no finished choices")
@@ -86,7 +89,7 @@ async def streamed(
     """
     held: list[Event] = []
     async with aclosing(_events(exchange, call, client, body, patience=patience)) as events:
-        with exchange.stage("hedge" if call.role == "hedge" else "first_token"):
+        with exchange.stage("hedge" if call.role == "hedge" else "first_token", within=call.span):
             async with patience.first():
                 async for event in events:
                     held.append(event)
@@ -95,7 +98,7 @@ async def streamed(
                         break
                 else:
                     raise ProtocolError("the stream ended without any content")
-        with exchange.stage("generate"):
+        with exchange.stage("generate", within=call.span):
             for event in held:
                 yield event
             async for event in events:
@@ -105,13 +108,18 @@ async def streamed(
 async def _events(
     exchange: Exchange, call: Call, client: VariantClient, body: bytes, *, patience: Patience
 ) -> AsyncGenerator[Event, None]:
-    request = exchange.request
-    stream = await client.stream(request.route.path, body, choices=request.choices, timeouts=patience.timeouts)
+    path, choices, headers = exchange.request.route.path, exchange.request.choices, onward(exchange, call)
+    stream = await client.stream(path, body, choices=choices, timeouts=patience.timeouts, headers=headers)
     async with stream:
         async for data in stream:
             event = _decode(data)
             _note(exchange, call, event)
             yield event
+
+
+def onward(exchange: Exchange, call: Call) -> dict[str, str]:
+    """Headers by which the variant's own trace becomes a part of the call."""
+    return {} if call.span is None else exchange.timeline.onward(call.span)
 
 
 def _decode(data: bytes) -> Event:

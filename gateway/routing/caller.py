@@ -21,6 +21,7 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.patience import Patience, patience_with
 from gateway.routing.settings import CallSettings
 from gateway.settings import ServerSettings
+from gateway.telemetry.attributes import attempt_attributes
 
 __all__ = ("Caller",)
 
@@ -86,7 +87,7 @@ class Caller:
         self, exchange: Exchange, call: Call, variant: Variant, *, most_s: float, others: Others
     ) -> AsyncGenerator[Event, None]:
         """The answer of a variant that is started where it has to be, with the names the caller knows it by."""
-        with exchange.stage("load"):
+        with exchange.stage("load", within=call.span):
             start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
             await self._catalogue.start(variant.name, timeout_s=start_s)
         call.until_s = exchange.elapsed_s + most_s
@@ -168,6 +169,7 @@ def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
         exchange.call = call
     exchange.tries += 1
     began_s = exchange.clock.monotonic_s()
+    span = call.span = exchange.timeline.begin("attempt")
     error_type: str | None = call.broken_off
     try:
         yield
@@ -179,20 +181,21 @@ def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
         error_type = call.broken_off
         raise
     finally:
+        exchange.timeline.end(span)
         hold.settle(call.cost_usd)
         exchange.cost_usd += call.cost_usd
         exchange.total_tokens += call.usage.prompt_tokens + call.usage.completion_tokens
-        exchange.attempts.append(
-            Attempt(
-                variant=call.variant,
-                role=call.role,
-                propensity=call.propensity,
-                latency_s=exchange.clock.monotonic_s() - began_s,
-                cost_usd=call.cost_usd,
-                confidence=call.confidence.value,
-                error_type=error_type,
-            )
+        attempt = Attempt(
+            variant=call.variant,
+            role=call.role,
+            propensity=call.propensity,
+            latency_s=exchange.clock.monotonic_s() - began_s,
+            cost_usd=call.cost_usd,
+            confidence=call.confidence.value,
+            error_type=error_type,
         )
+        exchange.attempts.append(attempt)
+        span.attributes = attempt_attributes(call, attempt)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ from gateway.learning.transcript import Transcript
 from gateway.routing.attempts import Attempt, Call
 from gateway.routing.recording import undecided_row
 from gateway.routing.request import Route, ValidRequest
+from gateway.telemetry.stages import Stage
+from gateway.telemetry.timeline import Span, Timeline
 from gateway.tenants.types import ANYONE, Tenant
 from policies.features.types import Features
 from policies.objective import Limits
@@ -58,11 +60,14 @@ class Exchange:
         log: DecisionLog,
         request_id: str,
         tenant: Tenant = ANYONE.tenant,
+        timeline: Timeline | None = None,
     ) -> None:
         self.request = request
         self.tenant = tenant
         """Who is answered, and charged."""
         self.clock = clock
+        self.timeline = timeline or Timeline(clock=clock)
+        """Every span of the request, from its arrival on."""
         self.started_s = clock.monotonic_s()
         wall_s = clock.wall_s()
         self.decision_id = new_id("dec", wall_s=wall_s)
@@ -96,9 +101,10 @@ class Exchange:
         """Predicted quality of the answer that is given; None before there is one."""
         self.headers: dict[str, str] = {}
         """Headers of the answer, or of the error, besides those that tell of the decision."""
+        self.outcome: OutcomeRow | None = None
+        """What became of it; None until it has ended."""
         self._finishers: list[Callable[[OutcomeRow], None]] = []
         self._log = log
-        self._ended = False
 
     @property
     def call(self) -> Call:
@@ -155,13 +161,13 @@ class Exchange:
         return self.clock.monotonic_s() - self.started_s
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent in the block to a stage."""
-        began_s = self.clock.monotonic_s()
+    def stage(self, name: Stage, *, within: Span | None = None) -> Iterator[None]:
+        """Add the time spent in the block to a stage, and a span for it, by default directly below the request's."""
         try:
-            yield
+            with self.timeline.stage(name, within=within) as span:
+                yield
         finally:
-            self.stages[name] = self.stages.get(name, 0.0) + self.clock.monotonic_s() - began_s
+            self.stages[name] = self.stages.get(name, 0.0) + span.duration_s
 
     def first_token(self) -> None:
         """Note that the first token has arrived; only the first call counts."""
@@ -184,10 +190,9 @@ class Exchange:
 
         A request that was refused before anything was decided leaves rows only where that is on us.
         """
-        if self._ended:
+        if self.outcome is not None:
             return
-        self._ended = True
-        outcome = self._outcome(ending, error_type)
+        outcome = self.outcome = self._outcome(ending, error_type)
         self._record(outcome)
         while self._finishers:
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ("decision_row", "undecided_row")
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-
 
 def decision_row(exchange: Exchange, decision: Decision, routing: RoutingRequest, *, pinned: bool) -> DecisionRow:
     """What was decided, of what, and why. The features go along as they are; the log's thread packs them."""
@@ -25,7 +22,7 @@ def decision_row(exchange: Exchange, decision: Decision, routing: RoutingRequest
     return DecisionRow(
         decision_id=exchange.decision_id,
         request_id=exchange.request_id,
-        trace_id=_trace_id(request.traceparent),
+        trace_id=exchange.timeline.trace_id,
         tenant=routing.tenant,
         policy_hash=exchange.policy_hash,
         created_at_s=exchange.clock.wall_s(),
@@ -59,7 +56,7 @@ def undecided_row(exchange: Exchange) -> DecisionRow:
     return DecisionRow(
         decision_id=exchange.decision_id,
         request_id=exchange.request_id,
-        trace_id=_trace_id(request.traceparent),
+        trace_id=exchange.timeline.trace_id,
         tenant=exchange.tenant.id,
         policy_hash="",
         created_at_s=exchange.clock.wall_s() - exchange.elapsed_s,
@@ -80,8 +77,3 @@ def undecided_row(exchange: Exchange) -> DecisionRow:
         fallback_used=False,
         pinned=False,
     )
-
-
-def _trace_id(traceparent: str | None) -> str | None:
-    match = _TRACEPARENT.fullmatch(traceparent or "")
-    return match["trace_id"] if match else None

@@ -69,7 +69,6 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Capabilities the answer requires."""
     explain: bool
     """Whether the caller asked for the decision in the body."""
-    traceparent: str | None
     tenant: str = "default"
     """Who asks."""
     cache: CacheHint | None = None

@@ -24,6 +24,7 @@ from gateway.routing.breaker import Breaker
 from gateway.routing.settings import CallSettings
 from gateway.shared.patience import bounded
 from gateway.shared.settings import CacheSettings
+from gateway.telemetry.timeline import aside
 
 __all__ = ("RedisDownError", "SharedRedis", "open_redis")
 
@@ -86,8 +87,9 @@ class SharedRedis:
         if not self.up:  # Found out while this call waited for its turn.
             raise RedisDownError(LEFT_ALONE)
         try:
-            async with bounded(self._timeout_s):
-                result = await work(self._client)
+            with aside("redis"):
+                async with bounded(self._timeout_s):
+                    result = await work(self._client)
         except ResponseError as error:
             # It answers, if only that it is full or read-only.
             self._breaker.succeed(probe=False)

@@ -104,7 +104,7 @@ async def status(gateway: RunningGateway, method: str, path: str, headers: dict[
 async def test_every_route_says_its_role_and_is_listed_here(gateway: RunningGateway) -> None:
     routes = {
         (method, route.path_format)
-        for route in gateway.server.config.app.routes  # type: ignore[union-attr]
+        for route in gateway.server.app.routes
         for method in route.route_handler_map
         if method != "OPTIONS"
     }
@@ -129,7 +129,7 @@ async def test_a_route_that_states_no_role_is_refused_to_everybody(gateway: Runn
         """Nobody thought about who may call this."""
         return "secret"
 
-    gateway.server.config.app.register(forgotten)  # type: ignore[union-attr]
+    gateway.server.app.register(forgotten)
     assert await status(gateway, "GET", "/forgotten", {}) == 403, "without tenants too"
     keys = await keys_of(gateway)
     assert {await status(gateway, "GET", "/forgotten", bearer(keys[role])) for role in ROLES} == {403}

@@ -1,0 +1,1 @@
+"""What is told of requests: spans, the traces that are kept, and a line in the log."""

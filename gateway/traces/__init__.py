@@ -1,0 +1,1 @@
+"""The traces that are kept in the database: written, bounded, queried, shown."""
