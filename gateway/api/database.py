@@ -20,16 +20,19 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def database_work() -> AsyncIterator[None]:
+async def database_work(*, patience_s: float | None = None) -> AsyncIterator[None]:
     """Bound the work within, and turn what the database does to it into what a caller sees.
 
     What was begun when the time is over may still be done.
+
+    Args:
+        patience_s: Seconds for work that reads much; `PATIENCE_S` when None.
 
     Raises:
         UnavailableError: The database refuses, or keeps silent.
     """
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S if patience_s is None else patience_s):
             yield
     except (SQLAlchemyError, TimeoutError) as error:
         logger.warning("the database failed a request: %s", str(error) or "it does not answer")

@@ -9,16 +9,19 @@ from litestar import Request, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api.access import needs, principal
+from gateway.api.database import database_work
 from gateway.api.openapi import documents
-from gateway.errors import InvalidRequestError, NotFoundError, UnavailableError
+from gateway.errors import InvalidRequestError, NotFoundError
 from gateway.services import Services
 from gateway.sla.report import DEFAULT_WINDOWS, MAX_WINDOWS
 from gateway.tenants.types import Role, Tenant
 
 __all__ = ("own_sla", "tenant_sla")
+
+REPORT_PATIENCE_S = 60.0
+"""A report over many windows reads much of the log."""
 
 _ANSWER = "Every promise: windows kept and broken, where it stands now, what may still go wrong, and the budget."
 
@@ -41,10 +44,9 @@ async def tenant_sla(
 
 
 async def _reported(request: Request[Any, Any, State], services: Services, tenant: Tenant) -> dict[str, Any]:
-    try:
-        found = await services.reports.of(tenant, windows=_windows(request))
-    except SQLAlchemyError as error:
-        raise UnavailableError("the log cannot be read now; try again", retry_after_s=5.0) from error
+    windows = _windows(request)
+    async with database_work(patience_s=REPORT_PATIENCE_S):
+        found = await services.reports.of(tenant, windows=windows)
     shown: dict[str, Any] = msgspec.to_builtins(found)
     return shown
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.api import database
+from gateway.api import database, sla
 from gateway.tenants.types import Role
 from tests.gateways import HELLO, RunningGateway, behind
 from tests.providers import Answer, completion_body
@@ -20,6 +20,7 @@ TABLES = "decisions, observations, policy_versions, policy_activations, tenants,
 WAITING = (
     ("GET", "/v1/decisions/dec_0", b""),
     ("POST", "/v1/feedback", b'{"decision_id": "dec_0", "score": 1}'),
+    ("GET", "/v1/sla", b""),
     ("GET", "/admin/v1/tenants", b""),
     ("POST", "/admin/v1/tenants", b'{"id": "law"}'),
     ("GET", "/admin/v1/policies", b""),
@@ -49,6 +50,7 @@ async def test_who_waits_for_a_silent_database_is_told_and_callers_are_answered(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(sla, "REPORT_PATIENCE_S", 0.3)
     async with behind(tmp_path, Answer(body=completion_body("Paris")), store={"database_url": url}) as (gateway, _):
         key = (await with_tenant(gateway, "ops", role=Role.ADMIN)).text
         with silent(url):
