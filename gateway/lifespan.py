@@ -53,9 +53,12 @@ from gateway.shared.redis import SharedRedis, open_redis
 from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
+from gateway.telemetry.otlp import open_otlp
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing import Tracing
 from gateway.tenants.directory import Directory, open_directory
 from gateway.tenants.store import TenantStore
+from gateway.traces.writer import TraceLog
 
 __all__ = ("open_services",)
 
@@ -105,6 +108,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     decider = _decider(ground)
     answering = _answering(ground, decider=decider, limiter=limiter, admission=admission)
     signals = _signals(ground)
+    tracing = _tracing(ground)
     await ground.estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
@@ -127,7 +131,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         promises=ground.promises,
         reports=Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s),
         signals=signals,
-        telemetry=Telemetry(()),
+        telemetry=Telemetry([tracing]),
+        tracing=tracing,
         admission=admission,
         drain=drain,
         started_at_s=SYSTEM_CLOCK.wall_s(),
@@ -226,6 +231,17 @@ def _signals(ground: _Ground) -> Signals:
     signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
     ground.stack.push_async_callback(signals.aclose)
     return signals
+
+
+def _tracing(ground: _Ground) -> Tracing:
+    settings, otlp = ground.settings.telemetry, None
+    if settings.otlp is not None:
+        otlp = open_otlp(settings.otlp)
+        ground.stack.push_async_callback(asyncio.to_thread, otlp.close)
+    traces = TraceLog(ground.engine, interval_s=ground.settings.store.flush_interval_s)
+    ground.stack.push_async_callback(traces.aclose)
+    _run(ground.stack, traces.keep())
+    return Tracing(settings.traces, clock=SYSTEM_CLOCK, traces=traces, otlp=otlp)
 
 
 def _each(followers: Sequence[Callable[[Row], None]]) -> Callable[[Row], None]:

@@ -23,6 +23,7 @@ from gateway.settings import Settings
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing import Tracing
 from gateway.tenants.directory import Directory
 from policies.documents.findings import Known
 
@@ -51,6 +52,7 @@ class Services:
     promises: Promises
     reports: Reports
     signals: Signals
+    tracing: Tracing
     telemetry: Telemetry
     """Is told of every request that has ended."""
     started_at_s: float

@@ -24,6 +24,7 @@ from gateway.api.request_id import request_id
 from gateway.api.wire import ChatBody, CompletionBody
 from gateway.decisions.types import Ending
 from gateway.errors import ApiError, InternalError
+from gateway.learning.transcript import Transcript
 from gateway.routing.call import Event
 from gateway.routing.exchange import Exchange
 from gateway.routing.explanation import explanation
@@ -72,6 +73,8 @@ async def _generate(request: Request[Any, Any, State], services: Services, parse
     )
     attach_exchange(request.scope, exchange)
     exchange.transcript = services.signals.transcript(valid)
+    if exchange.transcript is None and tenant.content == "traced":
+        exchange.transcript = Transcript()
     work = _stream(exchange, services) if valid.stream else _whole(exchange, services)
     return await carried_out(request, services, exchange, work)
 
@@ -108,9 +111,13 @@ async def _relay(exchange: Exchange, services: Services) -> AsyncGenerator[bytes
         # Closed before the ending is written, for an attempt that is broken off has its costs too.
         async with aclosing(events):
             yield b""
-            yield _forward(exchange, first)
-            while (event := await _next(events, services)) is not None:
-                yield _forward(exchange, event)
+            event: Event | None = first
+            while event is not None:
+                chunk = _forward(exchange, event)
+                handed_s = exchange.clock.monotonic_s()
+                yield chunk
+                exchange.timeline.client_wait_s += exchange.clock.monotonic_s() - handed_s
+                event = await _next(events, services)
         exchange.end(Ending.DONE)
         services.signals.answered(exchange)
         yield _last(exchange)

@@ -12,6 +12,7 @@ from gateway.api.request_id import request_id
 from gateway.clock import SYSTEM_CLOCK
 from gateway.services import Services
 from gateway.telemetry.origin import origin_of
+from gateway.telemetry.sampling import head_sampled
 from gateway.telemetry.scope import attach_timeline, exchange_of
 from gateway.telemetry.seen import Seen
 from gateway.telemetry.timeline import CURRENT, Timeline
@@ -39,6 +40,9 @@ class Observed:
         services: Services | None = self._app.state.get("services")
         clock = SYSTEM_CLOCK if services is None else services.clock
         timeline = Timeline(clock=clock, origin=origin_of(Headers.from_scope(scope)))
+        if services is not None:
+            share = services.settings.telemetry.traces.sample
+            timeline.sampled = head_sampled(timeline.origin, share=share)
         scope.setdefault("state", {})
         attach_timeline(scope, timeline)
         CURRENT.set(timeline)  # Each request has a task of its own, and so a context of its own.
@@ -66,6 +70,7 @@ class Observed:
                 route=scope.get("path_template") or UNMATCHED,
                 status=status,
                 request_id=request_id(scope),
+                headers=Headers.from_scope(scope),
                 timeline=timeline,
                 tenant=tenant_of(scope),
                 exchange=exchange_of(scope),

@@ -11,7 +11,7 @@ import msgspec
 from backends.protocol import Timings, Usage
 from gateway.learning.confidence import Confidence
 from gateway.telemetry.timeline import Span
-from policies.types import Decision, Estimate
+from policies.types import Decision, Estimate, Verdict
 
 __all__ = ("INTERRUPTED", "OVERTAKEN", "Attempt", "Call", "Role")
 
@@ -52,6 +52,10 @@ class Call:
     """None while nobody has been asked."""
     role: Role = "first"
     propensity: float = 0.0
+    engine: str | None = None
+    """What runs the variant; None before it has been asked."""
+    verdict: Verdict | None = None
+    """What the decision thought of it; None where nothing was decided."""
     estimate: Estimate | None = None
     """What was predicted of it; None where nothing could be."""
     usage: Usage = field(default_factory=Usage)
@@ -72,6 +76,7 @@ class Call:
         """A call to a variant as a decision, or the cascade it chose, has it."""
         if decision is None:
             return cls(variant=variant, role=role)
-        estimate = next((v.estimate for v in decision.verdicts if v.variant == variant), None)
+        verdict = next((v for v in decision.verdicts if v.variant == variant), None)
+        estimate = None if verdict is None else verdict.estimate
         propensity = decision.propensities[decision.choice] if decision.choice else 0.0
-        return cls(variant=variant, role=role, propensity=propensity, estimate=estimate)
+        return cls(variant=variant, role=role, propensity=propensity, verdict=verdict, estimate=estimate)

@@ -22,6 +22,7 @@ from gateway.routing.patience import Patience, patience_with
 from gateway.routing.settings import CallSettings
 from gateway.settings import ServerSettings
 from gateway.telemetry.attributes import attempt_attributes
+from gateway.telemetry.spans import lay_worker_spans
 
 __all__ = ("Caller",)
 
@@ -62,6 +63,7 @@ class Caller:
         """
         assert call.variant is not None
         variant = self._catalogue.view(call.variant).variant
+        call.engine = variant.engine
         with _counted(exchange, variant.name):
             most_s, hold = await self._reserved(exchange, call, variant)
             with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
@@ -196,6 +198,7 @@ def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
         )
         exchange.attempts.append(attempt)
         span.attributes = attempt_attributes(call, attempt)
+        lay_worker_spans(exchange.timeline, span, call.timings)
 
 
 @contextmanager

@@ -78,7 +78,13 @@ class Dispatcher:
         with exchange.stage("backoff"):
             await self._retries.sleep(retry.wait_s)
         failed = retry.call
-        return Call(variant=failed.variant, role="retry", propensity=failed.propensity, estimate=failed.estimate)
+        return Call(
+            variant=failed.variant,
+            role="retry",
+            propensity=failed.propensity,
+            verdict=failed.verdict,
+            estimate=failed.estimate,
+        )
 
     def _answer(self, exchange: Exchange, call: Call) -> AsyncGenerator[Event, None]:
         plan = plan_of(exchange)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from litestar.datastructures import Headers
+
 from gateway.decisions.types import OutcomeRow
 from gateway.routing.exchange import Exchange
 from gateway.telemetry.timeline import Timeline
+from gateway.traces.types import Kept
 
 __all__ = ("Seen",)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Seen:
     """What there is to tell of an HTTP request, after its last byte."""
 
@@ -21,12 +24,17 @@ class Seen:
     status: int
     """Of the answer; 0 where none was begun."""
     request_id: str
+    headers: Headers
+    """Of the caller; only those of `names.HEADERS` may be told."""
     timeline: Timeline
     """Its root has ended."""
     tenant: str | None
     """None where nobody was let in."""
     exchange: Exchange | None
     """None for what asks no variant, and for what was refused before it could be read."""
+
+    kept: Kept | None = None
+    """Why its trace is kept; set by who keeps traces, who is told first."""
 
     @property
     def outcome(self) -> OutcomeRow | None:

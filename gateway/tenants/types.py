@@ -81,6 +81,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The only variants that may answer it; None is all."""
     weight: Positive = 1.0
     """Its share of a busy pool against other tenants'."""
+    content: Literal["never", "traced"] = "never"
+    """Whether prompts and answers may be told in the traces that are kept, and are sent on."""
     semantic_cache: SemanticCaching | None = None
     """None: answers are only given again for the very same request."""
 

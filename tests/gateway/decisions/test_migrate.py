@@ -19,6 +19,7 @@ from gateway.decisions.schema import metadata, open_engine
 from gateway.decisions.types import Record
 from gateway.decisions.write import insert
 from gateway.tenants import tables  # noqa: F401 - so that the metadata has them
+from gateway.traces import table  # noqa: F401 - likewise
 from tests.decision_rows import decision, sqlite_url
 
 GOLDEN = Path(__file__).parent / "golden"
