@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Collection
+from typing import Any
 
 from gateway.admission.core import Core
 from gateway.admission.places import Places
@@ -14,6 +15,7 @@ from gateway.clock import Clock
 from gateway.errors import ApiError, RateLimitError, RestartingError, UnavailableError
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.exchange import Exchange
+from gateway.telemetry import names
 from gateway.tenants.clamp import served_tier
 
 __all__ = ("Admission",)
@@ -68,6 +70,7 @@ class Admission:
         exchange.on_end(lambda _: self._leave(ticket))
         self._tell(self._core.offer(ticket, now_s))
         if ticket.outcome is None:
+            exchange.timeline.innermost.attributes |= self._found(ticket)
             await self._wait(ticket)
         if ticket.outcome is not Outcome.ADMITTED:
             raise _refusal(ticket)
@@ -97,6 +100,13 @@ class Admission:
             service_s=service_s,
             deadline_s=deadline_s,
         )
+
+    def _found(self, ticket: Ticket) -> dict[str, Any]:
+        """What one that has to wait found, for its trace: places, all of them taken, and how many waited already."""
+        stats = self._core.stats
+        others = sum(depth for (pool, _), depth in stats.waiting.items() if pool & ticket.pool) - 1
+        places = {name: stats.places[name] for name in sorted(ticket.pool & stats.places.keys())}
+        return {names.QUEUE_PLACES: places, names.QUEUE_WAITING: others}
 
     async def _wait(self, ticket: Ticket) -> None:
         told = self._waiting[ticket] = asyncio.get_running_loop().create_future()

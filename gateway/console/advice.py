@@ -45,7 +45,6 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "decide": _OURS,
         "load": _COLD,
         "first_token": _SLOW_PREFILL,
-        "upstream": _SLOW_DECODING,
         "generate": _SLOW_DECODING,
         "hedge": "Two variants were asked at once and both were slow: see how many requests they have at work.",
         "embed": "See how many requests the embedder has at work; it can be stated with more places.",
@@ -55,11 +54,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "respond": "The answer is large, or the gateway's machine is short of processor time.",
         "redis": _REDIS,
         "client": "Nothing to do here: the caller, or the network to it, reads slower than the variant writes.",
-        "attempt": "See what the attempts failed with; a variant that fails often is left alone by its breaker.",
-        "worker.queue": "Its worker takes up no more requests at once than its memory allows. " + _QUEUE,
-        "worker.load": _COLD,
-        "worker.prefill": _SLOW_PREFILL,
-        "worker.decode": _SLOW_DECODING,
+        "failed_attempt": "See what failed; a variant that fails often is left alone by its circuit for a while.",
+        "worker": "Its worker takes up no more requests at once than it has places. " + _QUEUE,
+        "other": _OURS,
     }
 )
 """By what is to blame."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from gateway.console.advice import ADVICE
 from gateway.console.amounts import count, seconds
 from gateway.decisions.types import Record
-from gateway.telemetry.stages import STAGES, Stage
+from gateway.telemetry import names
+from gateway.telemetry.blame import CAUSES
 from gateway.traces.types import KeptSpan, TraceRow
 
 __all__ = ("Headline", "headline")
@@ -92,9 +93,9 @@ def _queue(facts: _Facts) -> str:
     told: dict[str, Any] = {}
     for span in facts.spans("queue"):
         told |= span.attributes
-    places = told.get("trilemma.queue.places")
+    places = told.get(names.QUEUE_PLACES)
     taken = _taken(places) if isinstance(places, dict) and places else ""
-    ahead = told.get("trilemma.queue.waiting")
+    ahead = told.get(names.QUEUE_WAITING)
     before = f", and {count(ahead, 'request')} waited already" if isinstance(ahead, int) and ahead else ""
     return f"it waited {facts.spent} in the queue{taken}{before}"
 
@@ -135,12 +136,6 @@ def _first_token(facts: _Facts) -> str:
     return f"it waited {facts.spent} for the first token of {facts.variant}{prompt}{foreseen}"
 
 
-def _upstream(facts: _Facts) -> str:
-    predicted = facts.predicted.get("latency_s")
-    foreseen = f"; {seconds(predicted)} had been predicted" if predicted is not None else ""
-    return f"it waited {facts.spent} for the whole answer of {facts.variant}{foreseen}"
-
-
 def _redis(facts: _Facts) -> str:
     calls = facts.spans("redis")
     longest_s = max((span.duration_s for span in calls), default=None)
@@ -163,21 +158,17 @@ def _worker_queue(facts: _Facts) -> str:
 
 
 def _general(facts: _Facts) -> str:
-    known = STAGES.get(cast("Stage", facts.trace.stage))
-    return f"{facts.spent} went to {known or f'`{facts.trace.stage}`'}"
+    return f"{facts.spent} went to {CAUSES.get(facts.trace.stage, f'`{facts.trace.stage}`')}"
 
 
 _CLAUSES = {
-    "queue": _queue,
-    "load": _load,
-    "worker.load": _load,
-    "generate": _generate,
-    "worker.decode": _generate,
-    "first_token": _first_token,
-    "worker.prefill": _first_token,
-    "upstream": _upstream,
-    "redis": _redis,
-    "attempt": _attempt,
     "client": _client,
-    "worker.queue": _worker_queue,
+    "failed_attempt": _attempt,
+    "first_token": _first_token,
+    "generate": _generate,
+    "load": _load,
+    "queue": _queue,
+    "redis": _redis,
+    "worker": _worker_queue,
 }
+"""Those that have more to tell than how long they took."""
