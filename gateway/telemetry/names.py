@@ -40,6 +40,8 @@ PROMPT = "gen_ai.input.messages"
 ANSWER = "gen_ai.output.messages"
 PROPENSITY = "trilemma.propensity"
 PROVIDER = "gen_ai.provider.name"
+QUEUE_PLACES = "trilemma.queue.places"
+QUEUE_WAITING = "trilemma.queue.waiting"
 REQUEST_ID = "trilemma.request_id"
 REQUEST_MODEL = "gen_ai.request.model"
 RESPONSE_ID = "gen_ai.response.id"
@@ -94,6 +96,8 @@ ATTRIBUTES: dict[str, str] = {
     ANSWER: "the answer; only where the tenant lets content be traced",
     PROPENSITY: "probability with which the variant had been chosen",
     PROVIDER: "engine that runs the variant",
+    QUEUE_PLACES: "places of each variant that could have answered, all taken when the request came",
+    QUEUE_WAITING: "requests that waited already when it came",
     REQUEST_ID: "`X-Request-Id`",
     REQUEST_MODEL: "what was asked for; of an attempt, the variant",
     RESPONSE_ID: "id of the answer",
