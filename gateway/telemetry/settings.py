@@ -54,6 +54,9 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Traces kept here."""
     otlp: OtlpSettings | None = None
     """Where kept traces are sent as well."""
+    trace_url: Annotated[str, Meta(pattern=r"^https?://[!-~]*\{trace_id\}[!-~]*$")] | None = None
+    """Where a trace is shown by whoever collects them, such as `http://jaeger:16686/trace/{trace_id}`: the console
+    links there."""
     metrics: bool = True
     """Count for `/metrics`."""
     logs: Literal["json", "text"] = "text"
