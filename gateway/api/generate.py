@@ -34,7 +34,7 @@ from gateway.telemetry.scope import attach_exchange, timeline_of
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import Role
 
-__all__ = ("chat_completions", "completions")
+__all__ = ("chat_completions", "completions", "generate")
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _encoder = msgspec.json.Encoder()
 @post("/v1/chat/completions", opt=documents(ChatBody, "A chat answer, whole or as a stream.") | needs(Role.CALLER))
 async def chat_completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Answer a conversation."""
-    return await _generate(request, services, parse_chat)
+    return await generate(request, services, parse_chat)
 
 
 @post(
@@ -54,10 +54,15 @@ async def chat_completions(request: Request[Any, Any, State], services: NamedDep
 )
 async def completions(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Continue a text."""
-    return await _generate(request, services, parse_completion)
+    return await generate(request, services, parse_completion)
 
 
-async def _generate(request: Request[Any, Any, State], services: Services, parse: Parse) -> Response[Any]:
+async def generate(request: Request[Any, Any, State], services: Services, parse: Parse) -> Response[Any]:
+    """Read a request, and answer it; `parse` says what its body means.
+
+    Raises:
+        ApiError: There is no answer, or the request is none.
+    """
     tenant, timeline = principal(request).tenant, timeline_of(request.scope)
     with timeline.stage("body"):
         body = await body_of(request)

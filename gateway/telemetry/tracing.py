@@ -19,7 +19,7 @@ from gateway.traces.writer import TraceLog
 __all__ = ("TraceStats", "Tracing")
 
 UNTRACED = ("/livez", "/readyz", "/healthz", "/health", "/metrics", "/console", "/openapi.json")
-"""Routes, and what is below them, that are asked over and over and explain nothing."""
+"""Routes, and what is below them, that are asked over and over and explain nothing, but where a variant is asked."""
 
 
 class TraceStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Tracing:
 
     def __call__(self, seen: Seen) -> None:
         """Keep the trace of a request that has ended, where there is a reason to."""
-        if not self._settings.enabled or seen.route.startswith(UNTRACED):
+        if not self._settings.enabled or (seen.exchange is None and seen.route.startswith(UNTRACED)):
             return
         seen.kept = self._sampler.why(seen)
         if seen.kept is None:
