@@ -18,6 +18,7 @@ from gateway.api.embeddings import embeddings
 from gateway.api.feedback import feedback, show_decision
 from gateway.api.generate import chat_completions, completions
 from gateway.api.health import livez, readyz
+from gateway.api.metrics import metrics
 from gateway.api.models import list_models, show_model
 from gateway.api.openapi import openapi_json
 from gateway.api.path import printable_path
@@ -64,6 +65,7 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             tenant_sla,
             livez,
             readyz,
+            metrics,
             openapi_json,
             *ADMIN_ROUTES,
         ],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy.engine import Engine
 
 from backends.errors import BackendError
@@ -31,6 +32,10 @@ from gateway.learning.signals import Signals
 from gateway.learning.store import EstimatorStore
 from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.limits.limiter import Limiter
+from gateway.metrics.exposition import Exposition
+from gateway.metrics.live import Live
+from gateway.metrics.metrics import Metrics
+from gateway.metrics.promises import PromiseGauges
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.known import known_here
@@ -54,7 +59,7 @@ from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.telemetry.otlp import open_otlp
-from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.telemetry import Reporter, Telemetry
 from gateway.telemetry.tracing import Tracing
 from gateway.tenants.directory import Directory, open_directory
 from gateway.tenants.store import TenantStore
@@ -65,11 +70,15 @@ __all__ = ("open_services",)
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, paths: StatePaths, *, ready: Callable[[Services], None] = lambda _: None
+    settings: Settings,
+    paths: StatePaths,
+    *,
+    process: str = "api-1",
+    ready: Callable[[Services], None] = lambda _: None,
 ) -> AsyncGenerator[Services, None]:
     """The services of one API process, until it stops; `ready` is told of them when they are open."""
     async with AsyncExitStack() as stack:
-        services = await _open(settings, paths, stack)
+        services = await _open(settings, paths, stack, process=process)
         ready(services)
         yield services
 
@@ -97,7 +106,7 @@ class _Ground:
     health: Health
 
 
-async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) -> Services:
+async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *, process: str) -> Services:
     ground = await _ground(settings, paths, stack)
     engine, catalogue, log = ground.engine, ground.catalogue, ground.log
     replicas = Replicas(ground.redis, catalogue=catalogue, rng=np.random.default_rng())
@@ -108,13 +117,17 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
     decider = _decider(ground)
     answering = _answering(ground, decider=decider, limiter=limiter, admission=admission)
     signals = _signals(ground)
-    tracing = _tracing(ground)
+    tracing, registry = _tracing(ground), CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    reporters: list[Reporter] = [tracing, *([Metrics(registry)] if settings.telemetry.metrics else [])]
+    reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
+    gauges = PromiseGauges(reports, ground.directory)
     await ground.estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), ground.estimators.watch(), limiter.keep(), replicas.keep()):
+    for work in (catalogue.watch(), ground.estimators.watch(), limiter.keep(), replicas.keep(), gauges.keep()):
         _run(stack, work)
-    return Services(
+    services = Services(
         settings=settings,
         clock=SYSTEM_CLOCK,
         log=log,
@@ -129,14 +142,19 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack) ->
         directory=ground.directory,
         ledger=ground.ledger,
         promises=ground.promises,
-        reports=Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s),
+        reports=reports,
+        promise_gauges=gauges,
         signals=signals,
-        telemetry=Telemetry([tracing]),
+        telemetry=Telemetry(reporters),
         tracing=tracing,
         admission=admission,
         drain=drain,
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
+    live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)
+    services.exposition = Exposition(registry, live, directory=paths.run, process=process)
+    await stack.enter_async_context(services.exposition.told_to_siblings())
+    return services
 
 
 async def _ground(settings: Settings, paths: StatePaths, stack: AsyncExitStack) -> _Ground:

@@ -37,11 +37,11 @@ LAST_WORDS_S = 1
 class ApiServer(uvicorn.Server):
     """The HTTP server and its application."""
 
-    def __init__(self, settings: Settings, paths: StatePaths) -> None:
+    def __init__(self, settings: Settings, paths: StatePaths, *, process: str = "api-1") -> None:
         self.services: Services | None = None
         """Set once they are open."""
         self.app = create_app(
-            lambda: open_services(settings, paths, ready=self._register),
+            lambda: open_services(settings, paths, process=process, ready=self._register),
             max_body_bytes=settings.server.max_body_bytes,
         )
         config = uvicorn.Config(
@@ -79,14 +79,15 @@ class ApiServer(uvicorn.Server):
 @click.option("--fd", type=int, required=True, help="Inherited listening socket.")
 @click.option("--config", type=click.Path(path_type=Path), default=None)
 @click.option("--var", type=click.Path(path_type=Path), required=True)
-def main(fd: int, config: Path | None, var: Path) -> None:
+@click.option("--name", default="api-1", help="Tells this process from others on the socket.")
+def main(fd: int, config: Path | None, var: Path, name: str) -> None:
     """Serve the HTTP API on an inherited socket until SIGTERM, or until the parent is gone."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     follow_parent()
-    server = ApiServer(load_settings(config), StatePaths(root=var))
+    server = ApiServer(load_settings(config), StatePaths(root=var), process=name)
     with socket.socket(fileno=fd) as listening:
         server.run(sockets=[listening])
 

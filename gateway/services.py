@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.admission.admission import Admission
 from gateway.clock import Clock
@@ -13,6 +13,8 @@ from gateway.drain import Drain
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.signals import Signals
 from gateway.ledger.ledger import Ledger
+from gateway.metrics.exposition import Exposition
+from gateway.metrics.promises import PromiseGauges
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
 from gateway.routing.answering import Answering
@@ -59,6 +61,10 @@ class Services:
     """Unix time at which this process began to serve."""
     drain: Drain
     """Ends what is still running when the grace period is over."""
+    promise_gauges: PromiseGauges
+    """How tenants' promises stand, as read a minute ago at most."""
+    exposition: Exposition = field(init=False)
+    """The metrics; made last, for it tells of everything else."""
     stopping: bool = False
     """Set when the process has been told to stop: what is cut from then on was cut by us."""
 

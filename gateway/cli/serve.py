@@ -64,7 +64,7 @@ async def _supervise(
         servers=[
             ServerPlan(
                 name=f"api-{number}",
-                argv=context.argv("gateway.server", "--fd", str(listening.fileno())),
+                argv=context.argv("gateway.server", "--fd", str(listening.fileno()), "--name", f"api-{number}"),
                 pass_fds=(listening.fileno(),),
             )
             for number in range(1, server.workers + 1)

@@ -43,6 +43,7 @@ MATRIX = {
         ("POST", "/admin/v1/policies/validate"),
         ("POST", "/admin/v1/policies/rollback"),
         ("GET", "/admin/v1/variants"),
+        ("GET", "/metrics"),
         ("GET", "/admin/v1/tenants/{tenant_id}/sla"),
     },
     "admin": {

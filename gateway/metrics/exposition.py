@@ -1,0 +1,133 @@
+"""The text that Prometheus reads: of this process, and of those that share its port.
+
+A scrape reaches one of the processes that listen on a port. That one asks the others over their sockets, for a moment
+only, and tells whose each sample is by the label `process`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from gateway.metrics.live import Live
+
+__all__ = ("Exposition",)
+
+SIBLING_S = 1.0
+"""Longest wait for another process."""
+
+
+class _Told:
+    """Families that are there already, for an encoder."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> list[Metric]:
+        return self._families
+
+
+class Exposition:
+    """What one process tells, and through it all that share its port."""
+
+    def __init__(self, registry: CollectorRegistry, live: Live, *, directory: Path, process: str) -> None:
+        self._registry = registry
+        self._live = live
+        self._directory = directory
+        self._process = process
+
+    async def text(self, accept: str) -> tuple[bytes, str]:
+        """The text in the form that is wanted, and its content type."""
+        live = list(self._live.collect())  # On the loop's thread, which is the one that changes what it reads.
+        others = await self._siblings()
+        return await asyncio.to_thread(self._encoded, live, others, accept)
+
+    @asynccontextmanager
+    async def told_to_siblings(self) -> AsyncGenerator[None, None]:
+        """Answer the other processes while the block runs."""
+        path = self._path(self._process)
+        path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._tell, path)
+        try:
+            yield
+        finally:
+            server.close()
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            live = list(self._live.collect())
+            text, _content_type = await asyncio.to_thread(self._encoded, live, (), CONTENT_TYPE_LATEST)
+            writer.write(text)
+            await writer.drain()
+        writer.close()
+
+    async def _siblings(self) -> list[str]:
+        own = self._path(self._process)
+        sockets = await asyncio.to_thread(lambda: sorted(self._directory.glob("metrics-*.sock")))
+        found = await asyncio.gather(*(_asked(path) for path in sockets if path != own))
+        return [text for text in found if text is not None]
+
+    def _path(self, process: str) -> Path:
+        return self._directory / f"metrics-{process}.sock"
+
+    def _encoded(self, live: Iterable[Metric], others: Iterable[str], accept: str) -> tuple[bytes, str]:
+        own = _labelled([*self._registry.collect(), *live], process=self._process)
+        families = _merged([own, *(_parsed(text) for text in others)])
+        if accept == CONTENT_TYPE_LATEST:
+            return generate_latest(_Told(families)), accept  # type: ignore[no-untyped-call]
+        encode, content_type = choose_encoder(accept)
+        return encode(_Told(families)), content_type
+
+
+def _labelled(families: Iterable[Metric], *, process: str) -> Iterator[Metric]:
+    for family in families:
+        told = Metric(family.name, family.documentation, family.type, family.unit)
+        told.samples = [sample._replace(labels=sample.labels | {"process": process}) for sample in family.samples]
+        yield told
+
+
+def _parsed(text: str) -> Iterator[Metric]:
+    yield from text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+
+
+def _merged(processes: Iterable[Iterable[Metric]]) -> list[Metric]:
+    """Each family once, with the samples of all."""
+    found: dict[str, Metric] = {}
+    for families in processes:
+        for family in families:
+            kept = found.setdefault(family.name, family)
+            if kept is not family:
+                kept.samples += family.samples
+    for family in found.values():
+        family.samples.sort(key=_grouping)
+    return list(found.values())
+
+
+def _grouping(sample: Sample) -> tuple[str, ...]:
+    """Samples of one label set stay together, in the order they came in, as OpenMetrics has it."""
+    labels = sample.labels
+    return tuple(f"{name}={labels[name]}" for name in sorted(labels) if name not in {"le", "quantile"})
+
+
+async def _asked(path: Path) -> str | None:
+    """What another process tells; None where it is gone or silent."""
+    try:
+        async with asyncio.timeout(SIBLING_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                return (await reader.read()).decode()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, UnicodeDecodeError):
+        return None
