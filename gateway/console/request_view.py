@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -28,18 +28,6 @@ ROLES = {
     "escalation": "the first answer would not do",
 }
 """Why a variant was asked, in words."""
-
-
-class Alike(Protocol):
-    """A further request, as the list of traces has it."""
-
-    span_id: str
-    started_at_s: float
-    tenant: str | None
-    variant: str | None
-    duration_s: float
-    stage: str
-    stage_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +95,7 @@ class RequestView:
 
 
 def request_view(
-    trace: TraceRow, record: Record | None, *, similar: Sequence[Alike] = (), trace_url: str | None = None
+    trace: TraceRow, record: Record | None, *, similar: Sequence[TraceRow] = (), trace_url: str | None = None
 ) -> RequestView:
     """What is to be seen of a trace.
 
@@ -227,7 +215,7 @@ def _attempt(span: KeptSpan) -> AttemptView:
     )
 
 
-def _similar(other: Alike) -> SimilarView:
+def _similar(other: TraceRow) -> SimilarView:
     share = percent(other.stage_s / other.duration_s if other.duration_s else None)
     return SimilarView(
         id=other.span_id,

@@ -1,0 +1,145 @@
+"""What the list of kept requests is narrowed to: as it stands in the address, and as a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import urlencode
+
+import msgspec
+
+from gateway.telemetry.blame import CAUSES
+from gateway.traces.types import Kept
+
+__all__ = ("ORDERS", "WINDOWS", "Choice", "Field", "Filters", "Order", "Window", "fields_of", "filters_of")
+
+PATH = "/console/requests"
+
+Window = Literal["15m", "1h", "6h", "24h", "7d", "all"]
+WINDOWS: Mapping[Window, tuple[str, float | None]] = {
+    "15m": ("the last 15 minutes", 900.0),
+    "1h": ("the last hour", 3600.0),
+    "6h": ("the last 6 hours", 21_600.0),
+    "24h": ("the last 24 hours", 86_400.0),
+    "7d": ("the last 7 days", 604_800.0),
+    "all": ("any time", None),
+}
+"""What a window is called, and its seconds."""
+
+Order = Literal["newest", "slowest"]
+ORDERS: dict[str, str] = {"newest": "newest first", "slowest": "slowest first"}
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list is narrowed to; None is no condition."""
+
+    tenant: str | None = None
+    variant: str | None = None
+    stage: str | None = None
+    kept: Kept | None = None
+    window: Window = "24h"
+    min_s: float | None = None
+    """Seconds that a request took at least."""
+    error: str | None = None
+    order: Order = "newest"
+    cursor: str | None = None
+    """Where the page begins; None for the first."""
+
+    def url(self, **changes: object) -> str:
+        """The address of the list with these conditions."""
+        stated = msgspec.structs.asdict(self) | changes
+        plain = msgspec.structs.asdict(Filters())
+        shown = {name: value for name, value in stated.items() if value is not None and value != plain[name]}
+        return f"{PATH}?{urlencode(shown)}" if shown else PATH
+
+    @property
+    def window_s(self) -> float | None:
+        """How far back it reaches; None for everything."""
+        return WINDOWS[self.window][1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One option of a field."""
+
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One condition in the form."""
+
+    name: str
+    label: str
+    value: str
+    choices: tuple[Choice, ...] = ()
+    hint: str = ""
+    error: str = ""
+
+
+def filters_of(query: Mapping[str, str]) -> tuple[Filters, Mapping[str, str]]:
+    """The conditions that an address states, and what is wrong with those that will not do, by their names."""
+    found, errors = dict[str, object](), dict[str, str]()
+    for name in Filters.__struct_fields__:
+        text = query.get(name, "").strip()[:256]
+        if not text:
+            continue
+        try:
+            value = float(text) if name == "min_s" else text
+            msgspec.convert({name: value}, Filters)
+        except (ValueError, msgspec.ValidationError):
+            errors[name] = _EXPECTED.get(name, "not understood")
+            continue
+        found[name] = value
+    return msgspec.convert(found, Filters), errors
+
+
+_EXPECTED = {
+    "min_s": "a number of seconds, such as 2.5",
+    "kept": f"one of: {', '.join(get_args(Kept))}",
+    "window": f"one of: {', '.join(WINDOWS)}",
+    "order": f"one of: {', '.join(ORDERS)}",
+}
+
+
+def fields_of(filters: Filters, names: Mapping[str, Sequence[str]], errors: Mapping[str, str]) -> tuple[Field, ...]:
+    """The form as it stands.
+
+    Args:
+        filters: What is in force.
+        names: Known tenants and variants, by field.
+        errors: What is wrong with conditions that were left out.
+    """
+
+    def select(name: str, label: str, options: Mapping[str, str]) -> Field:
+        value = str(getattr(filters, name) or "")
+        known = options if value in options or not value else {**options, value: value}
+        return Field(
+            name=name,
+            label=label,
+            value=value,
+            choices=tuple(Choice(value=value, text=text) for value, text in known.items()),
+            error=errors.get(name, ""),
+        )
+
+    def any_of(options: Iterable[str]) -> dict[str, str]:
+        return {"": "any"} | {option: option for option in options}
+
+    return (
+        select("window", "Time", {window: text for window, (text, _) in WINDOWS.items()}),
+        select("tenant", "Tenant", any_of(names.get("tenant", ()))),
+        select("variant", "Variant", any_of(names.get("variant", ()))),
+        select("stage", "To blame", any_of(sorted(CAUSES))),
+        select("kept", "Kept as", any_of(get_args(Kept))),
+        Field(
+            name="min_s",
+            label="Took at least (s)",
+            value="" if filters.min_s is None else f"{filters.min_s:g}",
+            hint="2.5",
+            error=errors.get("min_s", ""),
+        ),
+        Field(name="error", label="Error", value=filters.error or "", hint="upstream_timeout"),
+        select("order", "Order", ORDERS),
+    )
