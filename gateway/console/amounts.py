@@ -46,7 +46,7 @@ def usd(value_usd: float | None) -> str:
     digits = 2
     while digits < 9 and abs(value_usd) < 10 ** (2 - digits):
         digits += 1
-    return f"${value_usd:.{digits}f}"
+    return f"${value_usd:.{digits}f}".rstrip("0") if digits > 3 else f"${value_usd:.{digits}f}"
 
 
 def percent(ratio: float | None) -> str:
