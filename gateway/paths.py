@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.environment import from_environment
 from gateway.settings import Settings
 
 __all__ = ("StatePaths",)
@@ -42,5 +43,12 @@ class StatePaths:
         return self.estimators / "reports"
 
     def database_url(self, settings: Settings) -> str:
-        """The configured database, or an SQLite file here."""
-        return settings.store.database_url or f"sqlite:///{(self.root / 'trilemma.db').resolve()}"
+        """The configured database, or an SQLite file here.
+
+        Raises:
+            MissingVariableError: It is to be taken from the environment, which lacks it.
+        """
+        url = settings.store.database_url
+        if url is None:
+            return f"sqlite:///{(self.root / 'trilemma.db').resolve()}"
+        return from_environment(url, key="store.database_url")

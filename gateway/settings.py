@@ -65,7 +65,8 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The `store` section: where decisions are logged."""
 
     database_url: str | None = None
-    """SQLAlchemy URL; an SQLite file under the state directory when absent."""
+    """SQLAlchemy URL; an SQLite file under the state directory when absent. `env:NAME` takes it from the
+    environment."""
     flush_interval_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
     """The log is written this often; a killed process loses at most this much."""
 

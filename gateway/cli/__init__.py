@@ -19,11 +19,22 @@ from gateway.cli.simulate import simulate
 from gateway.cli.tenants import tenants
 from gateway.cli.train import train
 from gateway.cli.variants import variants
+from gateway.environment import MissingVariableError
 
 __all__ = ("main",)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """Tells in one line what any of them misses in the environment."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MissingVariableError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--config",
     "config_file",

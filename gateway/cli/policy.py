@@ -24,6 +24,7 @@ from gateway.cli.schema import described_schema
 from gateway.clock import SYSTEM_CLOCK
 from gateway.policyops.errors import PolicyOpsError, RefusedError
 from gateway.policyops.publish import publish as publish_text
+from gateway.policyops.publish import was_in_force
 from policies.documents.lint import errors_among
 from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
@@ -80,13 +81,19 @@ def lint(context: CliContext, file: Path, *, as_json: bool) -> None:
 @policy.command()
 @_file
 @_who_and_why
+@click.option("--once", is_flag=True, help="Do nothing where this very text was in force before.")
 @_json
 @click.pass_obj
-def publish(context: CliContext, file: Path, *, author: str, reason: str, as_json: bool) -> None:
+def publish(context: CliContext, file: Path, *, author: str, reason: str, once: bool, as_json: bool) -> None:
     """Put a document in force, without a restart; exit code 1 and no change when the lint finds errors."""
     from sqlalchemy.exc import SQLAlchemyError
 
     name, text, known = str(file), read_text(file), known_to(context, tenants="stored")
+    if once and _was_in_force(context, text, source_name=name):
+        click.echo(f"{name} was in force before: nothing is changed", err=True)
+        if as_json:
+            print_json({"version": None, "findings": []})
+        return
     try:
         with failures(SQLAlchemyError), opened_store(context) as store:
             version, findings = publish_text(
@@ -109,6 +116,13 @@ def publish(context: CliContext, file: Path, *, author: str, reason: str, as_jso
         return
     print_findings(findings, source_name=name)
     click.echo(f"{version.name} is in force as version {version.version} ({version.hash})")
+
+
+def _was_in_force(context: CliContext, text: str, *, source_name: str) -> bool:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with failures(SQLAlchemyError, DocumentError), opened_store(context) as store:
+        return was_in_force(store, text, source_name=source_name)
 
 
 @policy.command()

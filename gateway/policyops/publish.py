@@ -12,7 +12,7 @@ from policies.documents.schema import PolicyDocument, decode_document
 from policies.documents.stored import decode_stored
 from policies.policy import Policy
 
-__all__ = ("document_in_force", "publish", "save_draft")
+__all__ = ("document_in_force", "publish", "save_draft", "was_in_force")
 
 
 def publish(
@@ -40,6 +40,16 @@ def publish(
         raise RefusedError(errors, source_name=source_name)
     name, hash_ = _names(text, source_name)
     return store.publish(name=name, hash_=hash_, text=text, author=author, reason=reason, now_s=now_s), findings
+
+
+def was_in_force(store: PolicyStore, text: str, *, source_name: str) -> bool:
+    """Whether exactly this text is in force, or was.
+
+    Raises:
+        DocumentError: It cannot be read.
+    """
+    name, hash_ = _names(text, source_name)
+    return store.was_in_force(name=name, hash_=hash_, text=text)
 
 
 def save_draft(store: PolicyStore, text: str, *, source_name: str, author: str, reason: str, now_s: float) -> Version:

@@ -71,6 +71,14 @@ class PolicyStore:
             latest_first = dict.fromkeys(activation.version for activation in reversed(_history(connection)))
             return [_find(connection, version) for version in list(latest_first)[:limit]]
 
+    def was_in_force(self, *, name: str, hash_: str, text: str) -> bool:
+        """Whether exactly this text is in force, or was."""
+        return any(
+            (version.name, version.hash, version.text) == (name, hash_, text)
+            for version in self.versions()
+            if version.state is not State.DRAFT
+        )
+
     def save(self, *, name: str, hash_: str, text: str, author: str, reason: str, now_s: float) -> Version:
         """Write a draft down; a text that is a draft or in force already is not written twice."""
         with self._writing() as connection:

@@ -75,6 +75,33 @@ def test_a_document_with_errors_is_not_published() -> None:
     assert json.loads(publish("bad.yaml", BAD, "--json").stdout)["version"] is None
 
 
+def test_a_document_published_once_undoes_neither_a_later_one_nor_a_rollback() -> None:
+    publish("one.yaml", a_document(epsilon=0.1), "--once")
+    assert "version 2" in publish("two.yaml", a_document(epsilon=0.2), "--once").output
+    again = publish("one.yaml", None, "--once")
+    assert (again.exit_code, again.output) == (0, "one.yaml was in force before: nothing is changed\n")
+    run("rollback", "--reason", "two was worse")
+    assert "nothing is changed" in publish("two.yaml", None, "--once").output
+    assert [version["state"] for version in json.loads(run("list", "--json").stdout)["versions"]] == [
+        "published",
+        "retired",
+    ]
+
+
+def test_a_database_that_the_environment_does_not_name_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    variant = "{name: a, kind: remote, engine: openai, source: 'http://h/v1', price: {compute_per_hour_usd: 1}}"
+    Path("trilemma.yaml").write_text(f"variants: [{variant}]\nstore: {{database_url: 'env:THE_DATABASE'}}\n")
+    monkeypatch.delenv("THE_DATABASE", raising=False)
+    missing = run("list")
+    assert (missing.exit_code, missing.output) == (
+        1,
+        "Error: store.database_url takes its value from the environment variable THE_DATABASE, which is not set\n",
+    )
+    monkeypatch.setenv("THE_DATABASE", "sqlite:///named.db")
+    assert run("list").exit_code == 0
+    assert Path("named.db").exists()
+
+
 def test_publishing_needs_a_reason() -> None:
     Path("p.yaml").write_text(a_document())
     assert run("publish", "p.yaml").exit_code == 2
