@@ -191,6 +191,7 @@ class ChatCompletion(_Reply, kw_only=True):
     object: str = "chat.completion"
     usage: Usage | None = None
     system_fingerprint: str | None = None
+    timings: Timings | UnsetType = UNSET
 
 
 class Delta(_Reply, kw_only=True, omit_defaults=True):
@@ -220,6 +221,7 @@ class ChatChunk(_Reply, kw_only=True):
     choices: list[ChunkChoice]
     object: str = "chat.completion.chunk"
     usage: Usage | UnsetType | None = UNSET
+    timings: Timings | UnsetType = UNSET
 
 
 class CompletionChoice(_Reply, kw_only=True):
@@ -240,6 +242,7 @@ class Completion(_Reply, kw_only=True):
     choices: list[CompletionChoice]
     object: str = "text_completion"
     usage: Usage | UnsetType | None = UNSET
+    timings: Timings | UnsetType = UNSET
 
 
 class Embedding(_Reply, kw_only=True):

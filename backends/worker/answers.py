@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from backends.protocol import Usage
+from backends.protocol import Timings, Usage
 from backends.worker.engine_link import EngineLink, Generation
 from backends.worker.messages import Piece, TokenLogprob
 from backends.worker.parse import Plan
@@ -50,6 +50,15 @@ class Answers:
             )
             for i, prompt in enumerate(plan.prompts)
         ]
+
+    @property
+    def timings(self) -> Timings:
+        """What the time went to so far, from the first prompt handed over to the last token of all answers."""
+        made = [prompt.generation for prompt in self._prompts]
+        began_s, last_s = min(g.began_s for g in made), max(g.last_s for g in made)
+        first_s = min((g.first_s for g in made if g.first_s is not None), default=last_s)
+        queue_s = min(*(g.queued_s for g in made), first_s - began_s)
+        return Timings(queue_s=queue_s, prefill_s=first_s - began_s - queue_s, decode_s=last_s - first_s)
 
     async def accepted(self) -> None:
         """Wait until every prompt was read.

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -209,6 +210,13 @@ class Generation:
         self._cancel_ids = cancel
         self._unfinished = set(ids)
         self._inbox: asyncio.Queue[Piece | Exception] = asyncio.Queue()
+        self.began_s = time.monotonic()
+        self.first_s: float | None = None
+        """When the first token came, by the monotonic clock."""
+        self.last_s = self.began_s
+        """When the last one came."""
+        self.queued_s = 0.0
+        """How long the engine let its answers wait, at most."""
         self._accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def prompt_tokens(self) -> int:
@@ -257,6 +265,10 @@ class Generation:
 
     def add(self, piece: Piece) -> None:
         """For the link: something was generated."""
+        self.queued_s = max(self.queued_s, piece.queued_s)
+        if piece.tokens:
+            self.last_s = time.monotonic()
+            self.first_s = self.first_s or self.last_s
         self._inbox.put_nowait(piece)
 
     def fail(self, error: Exception) -> None:

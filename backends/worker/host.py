@@ -10,6 +10,7 @@ import collections
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -46,6 +47,8 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     prompt_ids: list[int]
     max_tokens: int
     sampling: Sampling
+    arrived_s: float
+    """By the monotonic clock."""
 
 
 class Host:
@@ -58,6 +61,8 @@ class Host:
         self._arrived = threading.Condition()
         self._waiting: collections.deque[_Job] = collections.deque()
         self._running: dict[int, tuple[_Job, Detokenizer]] = {}
+        self._queued_s: dict[int, float] = {}
+        """How long those waited that have said nothing yet."""
 
     def run(self) -> None:
         """Serve until the engine breaks; never returns normally.
@@ -94,6 +99,7 @@ class Host:
             os._exit(1)
 
     def _prepare(self, submit: Submit) -> list[_Job]:
+        arrived_s = time.monotonic()
         spec, sampling = self._engine.spec, _settled(submit.sampling, self._engine.spec.decoding)
         try:
             self._engine.check(sampling)
@@ -110,6 +116,7 @@ class Host:
                 prompt_ids=prompt_ids,
                 max_tokens=max_tokens,
                 sampling=msgspec.structs.replace(sampling, seed=(sampling.seed + i) % 2**63),
+                arrived_s=arrived_s,
             )
             for i, request_id in enumerate(submit.ids)
         ]
@@ -133,6 +140,7 @@ class Host:
         self._waiting = collections.deque(job for job in self._waiting if job.id not in dropped)
         for request_id in dropped & self._running.keys():
             del self._running[request_id]
+            self._queued_s.pop(request_id, None)
             self._engine.cancel(request_id)
             cancelled.append(request_id)
         self._deliver([Piece(id=request_id, finish="cancelled") for request_id in cancelled])
@@ -142,6 +150,7 @@ class Host:
             job = self._waiting.popleft()
             self._engine.submit(job.id, prompt_ids=job.prompt_ids, max_tokens=job.max_tokens, sampling=job.sampling)
             self._running[job.id] = (job, Detokenizer())
+            self._queued_s[job.id] = time.monotonic() - job.arrived_s
 
     def _send(self, deltas: Sequence[TokenDelta]) -> None:
         """Turn the tokens of a step into text and send it in one message."""
@@ -159,6 +168,7 @@ class Host:
                     logprobs=self._logprobs(delta) if job.sampling.logprobs else [],
                     finish=delta.finish,
                     error=delta.error,
+                    queued_s=self._queued_s.pop(delta.id, 0.0),
                 )
             )
             if delta.finish or delta.error:

@@ -133,6 +133,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finish: Literal["stop", "length", "cancelled"] | None = None
     error: str | None = None
     """The answer cannot be completed."""
+    queued_s: float = 0.0
+    """How long it waited for the engine to take it up; told by its first piece."""
 
 
 class Pieces(msgspec.Struct, frozen=True, kw_only=True, tag="pieces"):

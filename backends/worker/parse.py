@@ -36,6 +36,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool
     echo: bool = False
     """Put the prompt in front of the answer's text."""
+    traced: bool = False
+    """Tell what the time went to: the caller's request is part of a trace."""
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 
+import msgspec
 from litestar.types import Receive, Scope, Send
 
 from backends.worker.errors import RequestError
@@ -30,8 +31,10 @@ class Answer:
         self._plan = plan
         self._make_writer = make_writer
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or be cancelled by a disconnect."""
+        if any(name == b"traceparent" for name, _ in scope["headers"]):
+            self._plan = msgspec.structs.replace(self._plan, traced=True)
         await while_connected(receive, self._answer(send))
 
     async def _answer(self, send: Send) -> None:

@@ -9,7 +9,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
+from msgspec import UNSET, UnsetType
+
 from backends.errors import EngineError
+from backends.protocol import Timings
 from backends.sse import DONE, encode_event
 from backends.types import Capability, LoadReport, WorkerState
 from backends.worker.answers import Answers
@@ -168,7 +171,7 @@ async def whole(answers: Answers, writer: Writer) -> bytes:
         parts = [part async for part in answers.parts()]
     except EngineError as error:
         raise server_error(str(error)) from error
-    return writer.whole(parts, answers.usage)
+    return writer.whole(parts, answers.usage, _told(answers))
 
 
 async def events(answers: Answers, writer: Writer) -> AsyncIterator[bytes]:
@@ -180,5 +183,9 @@ async def events(answers: Answers, writer: Writer) -> AsyncIterator[bytes]:
         yield encode_event(error_reply(server_error(str(error))))
         return
     if answers.plan.include_usage:
-        yield writer.usage_event(answers.usage)
+        yield writer.usage_event(answers.usage, _told(answers))
     yield DONE
+
+
+def _told(answers: Answers) -> Timings | UnsetType:
+    return answers.timings if answers.plan.traced else UNSET

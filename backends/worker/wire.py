@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from backends.protocol import (
     AssistantMessage,
@@ -20,6 +21,7 @@ from backends.protocol import (
     ErrorBody,
     ErrorReply,
     FinishReason,
+    Timings,
     Usage,
 )
 from backends.sse import encode_event
@@ -48,7 +50,7 @@ class Writer(ABC):
         self._usage: msgspec.UnsetType | None = None if include_usage else msgspec.UNSET
 
     @abstractmethod
-    def whole(self, parts: Sequence[Part], usage: Usage) -> bytes:
+    def whole(self, parts: Sequence[Part], usage: Usage, timings: Timings | UnsetType = UNSET) -> bytes:
         """The answer to a request that does not stream."""
 
     @abstractmethod
@@ -56,7 +58,7 @@ class Writer(ABC):
         """Stream events for one part."""
 
     @abstractmethod
-    def usage_event(self, usage: Usage) -> bytes:
+    def usage_event(self, usage: Usage, timings: Timings | UnsetType = UNSET) -> bytes:
         """The last stream event: no choices, the tokens of all of them."""
 
 
@@ -67,7 +69,7 @@ class ChatWriter(Writer):
         super().__init__(head, include_usage=include_usage)
         self._begun: set[int] = set()
 
-    def whole(self, parts: Sequence[Part], usage: Usage) -> bytes:
+    def whole(self, parts: Sequence[Part], usage: Usage, timings: Timings | UnsetType = UNSET) -> bytes:
         """See `Writer`."""
         choices = [
             ChatChoice(
@@ -78,7 +80,7 @@ class ChatWriter(Writer):
             )
             for index, text, logprobs, finish in _joined(parts)
         ]
-        return _encode(ChatCompletion(**self._head, choices=choices, usage=usage))
+        return _encode(ChatCompletion(**self._head, choices=choices, usage=usage, timings=timings))
 
     def event(self, part: Part) -> bytes:
         """See `Writer`; the first event of an answer names the role."""
@@ -95,9 +97,9 @@ class ChatWriter(Writer):
             )
         )
 
-    def usage_event(self, usage: Usage) -> bytes:
+    def usage_event(self, usage: Usage, timings: Timings | UnsetType = UNSET) -> bytes:
         """See `Writer`."""
-        return encode_event(_encode(ChatChunk(**self._head, choices=[], usage=usage)))
+        return encode_event(_encode(ChatChunk(**self._head, choices=[], usage=usage, timings=timings)))
 
     def _chunk(self, choice: ChunkChoice) -> bytes:
         return encode_event(_encode(ChatChunk(**self._head, choices=[choice], usage=self._usage)))
@@ -110,13 +112,13 @@ class CompletionWriter(Writer):
         super().__init__(head, include_usage=include_usage)
         self._offsets: dict[int, int] = {}
 
-    def whole(self, parts: Sequence[Part], usage: Usage) -> bytes:
+    def whole(self, parts: Sequence[Part], usage: Usage, timings: Timings | UnsetType = UNSET) -> bytes:
         """See `Writer`."""
         choices = [
             CompletionChoice(index=i, text=text, finish_reason=finish, logprobs=self._logprobs(i, logprobs))
             for i, text, logprobs, finish in _joined(parts)
         ]
-        return _encode(Completion(**self._head, choices=choices, usage=usage))
+        return _encode(Completion(**self._head, choices=choices, usage=usage, timings=timings))
 
     def event(self, part: Part) -> bytes:
         """See `Writer`."""
@@ -128,9 +130,9 @@ class CompletionWriter(Writer):
         )
         return encode_event(_encode(Completion(**self._head, choices=[choice], usage=self._usage)))
 
-    def usage_event(self, usage: Usage) -> bytes:
+    def usage_event(self, usage: Usage, timings: Timings | UnsetType = UNSET) -> bytes:
         """See `Writer`."""
-        return encode_event(_encode(Completion(**self._head, choices=[], usage=usage)))
+        return encode_event(_encode(Completion(**self._head, choices=[], usage=usage, timings=timings)))
 
     def _logprobs(self, index: int, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
         if not logprobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import msgspec
 
 from backends.client import VariantClient
 from backends.errors import ProtocolError
-from backends.protocol import Usage
+from backends.protocol import Timings, Usage
 from backends.types import Decoding, Engine, Variant
 from gateway.routing.attempts import Call
 from gateway.routing.exchange import Exchange
@@ -135,6 +136,9 @@ def _decode(data: bytes) -> Event:
 def _note(exchange: Exchange, call: Call, event: Event) -> None:
     """Keep what comes by: confidence, finish reason, usage; until the usage, each event with text is one token."""
     call.confidence.add(event)
+    if (told := event.pop("timings", None)) is not None:
+        with contextlib.suppress(msgspec.ValidationError):  # Other servers have timings of their own kind.
+            call.timings = msgspec.convert(told, type=Timings)
     for choice in event["choices"]:
         if reason := choice.get("finish_reason"):
             call.finish_reason = reason

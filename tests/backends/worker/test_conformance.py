@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -58,6 +59,21 @@ def test_a_stream_tells_its_usage_last_when_asked(worker: Served) -> None:
     assert chunks[-1].choices == []
     assert chunks[-1].usage == worker.chat(STORY, max_tokens=5).usage
     assert all(chunk.usage is None for chunk in chunks[:-1])
+
+
+def test_a_traced_request_is_told_what_its_time_went_to_and_others_are_not(worker: Served) -> None:
+    traced = {"traceparent": f"00-{'a1' * 16}-{'b2' * 8}-01"}
+    began_s = time.monotonic()
+    whole = worker.chat(STORY, max_tokens=12, extra_headers=traced)
+    took_s = time.monotonic() - began_s
+    told = whole.model_extra["timings"]
+    assert set(told) == {"queue_s", "prefill_s", "decode_s"}
+    assert 0 < told["decode_s"] <= sum(told.values()) <= took_s
+    [*_, last] = worker.chat(
+        STORY, max_tokens=12, stream=True, stream_options={"include_usage": True}, extra_headers=traced
+    )
+    assert last.model_extra["timings"]["decode_s"] > 0
+    assert "timings" not in (worker.chat(STORY, max_tokens=1).model_extra or {})
 
 
 def test_a_seed_reproduces_an_answer_and_another_seed_gives_another(worker: Served) -> None:

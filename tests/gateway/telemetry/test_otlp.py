@@ -114,3 +114,24 @@ async def test_a_collector_in_trouble_costs_no_request_anything(tmp_path: Path, 
         await until(lambda: otlp.stats.offered > 20)
         assert otlp.stats.sent == 0
     silent.close()
+
+
+async def test_what_a_worker_told_of_its_time_is_part_of_the_attempt_and_kept_from_the_caller(tmp_path: Path) -> None:
+    body = json.loads(completion_body("Paris")) | {"timings": {"queue_s": 0.01, "prefill_s": 0.02, "decode_s": 0.03}}
+    timed = Answer(body=json.dumps(body).encode(), first_after_s=0.1)
+    async with collector("http") as seen:
+        async with behind(tmp_path, timed, telemetry=told(seen.endpoint, "http", sample=1.0)) as (gateway, _):
+            _, answer = await gateway.post(CHAT, HELLO)
+            assert "timings" not in answer
+        [attempt] = seen.named("attempt v0")
+        found = {s.name: (s.end_time_unix_nano - s.start_time_unix_nano) / 1e9 for s in seen.below(attempt)}
+        assert found["worker.queue"] == pytest.approx(0.01, abs=1e-5)
+        assert found["worker.prefill"] == pytest.approx(0.02, abs=1e-5)
+        assert found["worker.decode"] == pytest.approx(0.03, abs=1e-5)
+
+
+async def test_timings_of_another_kind_are_left_aside(tmp_path: Path) -> None:
+    body = json.loads(completion_body("Paris")) | {"timings": {"prompt_ms": "12", "queue_s": "soon"}}
+    async with behind(tmp_path, Answer(body=json.dumps(body).encode())) as (gateway, _):
+        response, answer = await gateway.post(CHAT, HELLO)
+        assert (response.status, "timings" in answer) == (200, False)
