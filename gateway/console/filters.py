@@ -84,7 +84,7 @@ def filters_of(query: Mapping[str, str]) -> tuple[Filters, Mapping[str, str]]:
     found, errors = dict[str, object](), dict[str, str]()
     for name in Filters.__struct_fields__:
         text = query.get(name, "").strip()[:256]
-        if not text:
+        if not text or not text.isprintable():
             continue
         try:
             value = float(text) if name == "min_s" else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -67,10 +67,10 @@ def parse_question(body: bytes, _: Mapping[str, str]) -> ValidRequest:
     return parse_chat(msgspec.json.encode(chat), {"x-trilemma-explain": "1"})
 
 
-def columns(views: Mapping[str, VariantView]) -> tuple[Column, ...]:
+def columns(views: Iterable[VariantView]) -> tuple[Column, ...]:
     """Who can be asked: the router, and every variant that generates."""
     auto = Column(model="auto", state="", note="the router chooses")
-    return (auto, *(_column(view) for view in views.values() if not view.variant.embeds_only))
+    return (auto, *(_column(view) for view in views if not view.variant.embeds_only))
 
 
 def _column(view: VariantView) -> Column:

@@ -15,6 +15,7 @@ from gateway.console.candidates import CandidateView, candidates, observed
 from gateway.console.picture import Picture, picture
 from gateway.decisions.types import Record
 from gateway.telemetry import names
+from gateway.traces.query import TraceSummary
 from gateway.traces.types import KeptSpan, TraceRow
 from gateway.traces.waterfall import Bar, waterfall
 
@@ -95,7 +96,7 @@ class RequestView:
 
 
 def request_view(
-    trace: TraceRow, record: Record | None, *, similar: Sequence[TraceRow] = (), trace_url: str | None = None
+    trace: TraceRow, record: Record | None, *, similar: Sequence[TraceSummary] = (), trace_url: str | None = None
 ) -> RequestView:
     """What is to be seen of a trace.
 
@@ -215,7 +216,7 @@ def _attempt(span: KeptSpan) -> AttemptView:
     )
 
 
-def _similar(other: TraceRow) -> SimilarView:
+def _similar(other: TraceSummary) -> SimilarView:
     share = percent(other.stage_s / other.duration_s if other.duration_s else None)
     return SimilarView(
         id=other.span_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.console.amounts import moment, percent, seconds
 from gateway.console.filters import ORDERS, WINDOWS, Field, Filters, fields_of
 from gateway.telemetry.blame import CAUSES
-from gateway.traces.types import TraceRow
+from gateway.traces.query import Blamed, TraceSummary
 
 __all__ = ("CauseView", "RequestsView", "RowView", "requests_view")
 
@@ -61,10 +61,10 @@ class RequestsView:
 
 def requests_view(
     filters: Filters,
-    rows: Iterable[TraceRow],
+    rows: Iterable[TraceSummary],
     *,
     next_cursor: str | None,
-    blamed: Sequence[tuple[str, int, float]],
+    blamed: Sequence[Blamed],
     names: Mapping[str, Sequence[str]],
     errors: Mapping[str, str],
     anything: bool,
@@ -91,24 +91,23 @@ def requests_view(
     )
 
 
-def _causes(filters: Filters, blamed: Sequence[tuple[str, int, float]]) -> tuple[CauseView, ...]:
-    whole_s = sum(took_s for _, _, took_s in blamed)
-    ordered = sorted(blamed, key=lambda cause: -cause[2])[:6]
+def _causes(filters: Filters, blamed: Sequence[Blamed]) -> tuple[CauseView, ...]:
+    whole_s = sum(cause.seconds for cause in blamed)
     return tuple(
         CauseView(
-            stage=stage,
-            meaning=CAUSES.get(stage, ""),
-            requests=f"{requests:,}",
-            took=seconds(took_s),
-            share=f"{took_s / whole_s if whole_s else 0.0:.4f}",
-            percent=percent(took_s / whole_s if whole_s else 0.0),
-            url=filters.url(stage=stage, cursor=None),
+            stage=cause.stage,
+            meaning=CAUSES.get(cause.stage, ""),
+            requests=f"{cause.requests:,}",
+            took=seconds(cause.seconds),
+            share=f"{cause.seconds / whole_s if whole_s else 0.0:.4f}",
+            percent=percent(cause.seconds / whole_s if whole_s else 0.0),
+            url=filters.url(stage=cause.stage, cursor=None),
         )
-        for stage, requests, took_s in ordered
+        for cause in blamed[:6]
     )
 
 
-def _row(row: TraceRow) -> RowView:
+def _row(row: TraceSummary) -> RowView:
     share = min(1.0, row.stage_s / row.duration_s) if row.duration_s > 0 else 0.0
     return RowView(
         id=row.span_id,
