@@ -66,7 +66,15 @@ def _kind(field: Schema, root: Schema) -> str:
         return f"{_kind(values, root)}, by name"
     if "properties" in field:
         return "section"
-    words = {"number": "number", "integer": "whole number", "string": "text", "boolean": "true, false"}
+    if "anyOf" in field:
+        return " or ".join(_kind(option, root) for option in field["anyOf"] if option.get("type") != "null")
+    words = {
+        "number": "number",
+        "integer": "whole number",
+        "string": "text",
+        "boolean": "true, false",
+        "object": "object",
+    }
     return words[field["type"]] + _range(field)
 
 

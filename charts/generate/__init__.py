@@ -1,0 +1,4 @@
+"""Makes the chart's schema, list of values, dashboards and rules: `python -m charts.generate`, or `make chart`.
+
+Values are described once, as typed structs with docstrings; metrics once, in the gateway's own catalogue.
+"""
