@@ -1,6 +1,5 @@
-"""`built:minilm`: all-MiniLM-L6-v2 as one OpenVINO graph from tokens to unit vectors, with its tokenizer.
+"""`built:minilm`: all-MiniLM-L6-v2 for OpenVINO GenAI, which pools and scales what its graph gives for each token.
 
-Pooling and normalisation are what the model's card states: the mean over the tokens of a text, scaled to length 1.
 https://arxiv.org/abs/1908.10084
 """
 
@@ -23,7 +22,8 @@ from backends.models.sources import fetch
 try:
     import openvino as ov
     import torch
-    from transformers import BertModel
+    from openvino_tokenizers import convert_tokenizer
+    from transformers import AutoTokenizer, BertModel
 except ImportError as error:
     raise MissingExtraError(package=error.name or "transformers", extra="local") from error
 
@@ -31,7 +31,7 @@ __all__ = ("SentenceEmbedder", "check_pooling", "run")
 
 
 class SentenceEmbedder(torch.nn.Module):
-    """A text encoder whose output is one unit vector per text."""
+    """A text encoder by the names that GenAI's pipeline knows its inputs and its output by."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
@@ -39,10 +39,9 @@ class SentenceEmbedder(torch.nn.Module):
             self.encoder = BertModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Vectors (texts, width) of token ids (texts, length), where the mask is 1 for what is no padding."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        return torch.nn.functional.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=1)
+        """States (texts, length, width) of token ids (texts, length), where the mask is 1 for what is no padding."""
+        states: torch.Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states
 
 
 def run(context: RecipeContext) -> None:
@@ -55,6 +54,7 @@ def run(context: RecipeContext) -> None:
     model = _converted(SentenceEmbedder(checkpoint))
     context.report("write", done=0.8, message="writing OpenVINO IR")
     ov.save_model(model, directory / "openvino_model.xml", compress_to_fp16=False)
+    ov.save_model(convert_tokenizer(AutoTokenizer.from_pretrained(checkpoint)), directory / "openvino_tokenizer.xml")
     for name in ("config.json", "tokenizer.json"):
         shutil.copyfile(checkpoint / name, directory / name)
     context.publish(directory, lineage=Lineage(recipe="minilm", parents=(bundled.EMBEDDER_SOURCE,)))
@@ -66,7 +66,9 @@ def _converted(embedder: SentenceEmbedder) -> ov.Model:
     with warnings.catch_warnings(), torch.no_grad():
         # The tracer warns of branches on shapes; the attention mask is always given, so none of them turns.
         warnings.simplefilter("ignore")
-        return ov.convert_model(embedder, example_input=example)
+        model = ov.convert_model(embedder, example_input=example)
+    model.output(0).set_names({"last_hidden_state"})
+    return model
 
 
 def check_pooling(checkpoint: Path) -> None:

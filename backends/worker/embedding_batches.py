@@ -11,12 +11,14 @@ __all__ = ("Batches", "Row")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One text of a request, as tokens."""
+    """One text of a request."""
 
     request_id: int
     index: int
     """Its place among the texts of the request."""
-    tokens: list[int]
+    text: str
+    tokens: int
+    """Its length."""
 
 
 class Batches:
@@ -35,10 +37,13 @@ class Batches:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, request_id: int, texts: Sequence[list[int]]) -> None:
+    def add(self, request_id: int, texts: Sequence[str], lengths: Sequence[int]) -> None:
         """Have the texts of a request computed; those of like length together, the shortest first."""
-        rows = [Row(request_id=request_id, index=index, tokens=tokens) for index, tokens in enumerate(texts)]
-        self._waiting[request_id] = sorted(rows, key=lambda row: len(row.tokens), reverse=True)
+        rows = [
+            Row(request_id=request_id, index=index, text=text, tokens=tokens)
+            for index, (text, tokens) in enumerate(zip(texts, lengths, strict=True))
+        ]
+        self._waiting[request_id] = sorted(rows, key=lambda row: row.tokens, reverse=True)
 
     def drop(self, request_id: int) -> None:
         """Forget what is left of a request; one that is not known is none."""
@@ -50,7 +55,7 @@ class Batches:
         longest = 0
         while self._waiting and len(batch) < self._max_rows:
             request_id, rows = next(iter(self._waiting.items()))
-            longest = max(longest, len(rows[-1].tokens))
+            longest = max(longest, rows[-1].tokens)
             if batch and longest * (len(batch) + 1) > self._max_tokens:
                 break
             batch.append(rows.pop())

@@ -1,7 +1,8 @@
-"""A sentence embedder in OpenVINO: tokens in, unit vectors out, as `built:minilm` lays it out."""
+"""A sentence embedder in OpenVINO GenAI: texts in, unit vectors out, as `built:minilm` lays it out."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from backends.worker.errors import RequestError
 from backends.worker.spec import WorkerSpec
 
 try:
-    import openvino as ov
+    import openvino_genai as genai
     from tokenizers import Tokenizer
 except ImportError as error:
     raise MissingExtraError(package=error.name or "openvino-genai", extra="local") from error
@@ -31,7 +32,11 @@ class _Config(msgspec.Struct):
 
 
 class EmbeddingEngine:
-    """One model, used by one thread for `encode` and one for `compute`."""
+    """One model, used by one thread for `lengths` and one for `compute`.
+
+    The pipeline tokenises by itself and tells no lengths, so these are counted beside it by the same vocabulary: what
+    the model would cut is refused before it is computed.
+    """
 
     def __init__(self, spec: WorkerSpec) -> None:
         self.spec = spec
@@ -52,7 +57,7 @@ class EmbeddingEngine:
         try:
             config = msgspec.json.decode((path / "config.json").read_bytes(), type=_Config)
             self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-            model = ov.Core().compile_model(path / "openvino_model.xml", "CPU", properties)
+            self._pipeline = genai.TextEmbeddingPipeline(str(path), "CPU", _pooling(), **properties)
         except Exception as error:  # a broken file surfaces as whatever C++ or Rust threw
             raise EngineError(f"{path} cannot be loaded as an embedder: {error}") from error
         if self.spec.context_tokens > config.max_position_embeddings:
@@ -63,31 +68,26 @@ class EmbeddingEngine:
         # The file asks for cut and padded texts; here long ones are refused, and padding is per batch.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True  # `[SEP]` in a text is text
-        self._request = model.create_infer_request()
-        self.width = self.compute(self.encode(["Hello, how are you today?"])).shape[1]
+        self._tokenizer.encode_special_tokens = True  # `[SEP]` in a text is text.
+        tokens = self._tokenizer.get_added_tokens_decoder().values()
+        self._control = re.compile("|".join(re.escape(token.content) for token in tokens))
+        self.width = self.compute(["Hello, how are you today?"]).shape[1]
 
-    def encode(self, texts: list[str]) -> list[list[int]]:
+    def lengths(self, texts: list[str]) -> list[int]:
         """See `Embedder`. Nothing is cut: the vector of half a text would pass for that of the whole."""
         for number, text in enumerate(texts):
             if len(text) > _CHARACTERS_PER_TOKEN * self.spec.context_tokens:
                 raise self._too_long(number, f"{len(text)} characters")
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
-        for number, row in enumerate(rows):
-            if len(row) > self.spec.context_tokens:
-                raise self._too_long(number, f"{len(row)} tokens")
-        return rows
+        found = [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(texts)]
+        for number, tokens in enumerate(found):
+            if tokens > self.spec.context_tokens:
+                raise self._too_long(number, f"{tokens} tokens")
+        return found
 
-    def compute(self, rows: list[list[int]]) -> NDArray[np.float32]:
+    def compute(self, texts: list[str]) -> NDArray[np.float32]:
         """See `Embedder`."""
-        shape = (len(rows), max(len(row) for row in rows))
-        input_ids, attention_mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for number, row in enumerate(rows):
-            input_ids[number, : len(row)] = row
-            attention_mask[number, : len(row)] = 1
-        self._request.infer({"input_ids": input_ids, "attention_mask": attention_mask})
-        vectors: NDArray[np.float32] = self._request.get_output_tensor().data.copy()
-        return vectors
+        plain = [self._control.sub(_apart, text) for text in texts]
+        return np.array(self._pipeline.embed_documents(plain), dtype=np.float32)
 
     def _too_long(self, number: int, length: str) -> RequestError:
         return RequestError(
@@ -96,3 +96,16 @@ class EmbeddingEngine:
             param="input",
             code="context_length_exceeded",
         )
+
+
+def _apart(found: re.Match[str]) -> str:
+    """`[SEP]` as `[ SEP]`: the same tokens, and no control token. BERT's vocabulary takes punctuation for itself."""
+    return f"{found[0][0]} {found[0][1:]}"
+
+
+def _pooling() -> genai.TextEmbeddingPipeline.Config:
+    """As the model's card states it: the mean over the tokens of a text, scaled to length 1."""
+    config = genai.TextEmbeddingPipeline.Config()
+    config.pooling_type = genai.TextEmbeddingPipeline.PoolingType.MEAN
+    config.normalize = True
+    return config

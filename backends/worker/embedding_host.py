@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Embedder(Protocol):
-    """One loaded model. `encode` and `compute` are called from different threads."""
+    """One loaded model. `lengths` and `compute` are called from different threads."""
 
     spec: WorkerSpec
     width: int
@@ -45,16 +45,16 @@ class Embedder(Protocol):
         """
         ...
 
-    def encode(self, texts: list[str]) -> list[list[int]]:
-        """The tokens of each text.
+    def lengths(self, texts: list[str]) -> list[int]:
+        """How many tokens each text has.
 
         Raises:
             RequestError: One is longer than the model reads.
         """
         ...
 
-    def compute(self, rows: list[list[int]]) -> NDArray[np.float32]:
-        """The unit vector of each row of tokens."""
+    def compute(self, texts: list[str]) -> NDArray[np.float32]:
+        """The unit vector of each text."""
         ...
 
 
@@ -80,7 +80,7 @@ class EmbeddingHost:
                 with self._changed:
                     self._changed.wait_for(lambda: self._batches)
                     rows = self._batches.take()
-                self._keep(rows, self._embedder.compute([row.tokens for row in rows]))
+                self._keep(rows, self._embedder.compute([row.text for row in rows]))
         except Exception as error:
             log.exception("engine_failed")
             self._channel.send(Failed(message=f"the engine failed: {error}"))
@@ -103,13 +103,13 @@ class EmbeddingHost:
 
     def _take_up(self, asked: Embed) -> None:
         try:
-            texts = self._embedder.encode(asked.texts)
+            lengths = self._embedder.lengths(asked.texts)
         except RequestError as error:
             self._channel.send(Refused(id=asked.id, message=error.message, param=error.param, code=error.code))
             return
         with self._changed:
-            self._answers[asked.id] = _Answer(texts, width=self._embedder.width)
-            self._batches.add(asked.id, texts)
+            self._answers[asked.id] = _Answer(lengths, width=self._embedder.width)
+            self._batches.add(asked.id, asked.texts, lengths)
             self._changed.notify()
 
     def _drop(self, ids: list[int]) -> None:
@@ -133,10 +133,10 @@ class EmbeddingHost:
 class _Answer:
     """The vectors of one request as they come."""
 
-    def __init__(self, texts: list[list[int]], *, width: int) -> None:
-        self._vectors = np.empty((len(texts), width), dtype=np.float32)
-        self._missing = len(texts)
-        self._prompt_tokens = sum(len(tokens) for tokens in texts)
+    def __init__(self, lengths: list[int], *, width: int) -> None:
+        self._vectors = np.empty((len(lengths), width), dtype=np.float32)
+        self._missing = len(lengths)
+        self._prompt_tokens = sum(lengths)
 
     def put(self, index: int, vector: NDArray[np.float32]) -> bool:
         """Keep one vector; returns whether it was the last."""

@@ -121,6 +121,9 @@ def test_control_tokens_in_a_text_are_text(embedder: Served) -> None:
         return embedder.client.embeddings.create(model="any", input=text).usage.prompt_tokens
 
     assert tokens("a [SEP] b") == tokens("a ( sep ) b")
+    written, apart, other = vectors(embedder, ["a [SEP] b", "a [ sep ] b", "a b"])
+    assert written @ apart == pytest.approx(1.0, abs=1e-5)
+    assert written @ other < 0.99
 
 
 def test_an_embedder_says_what_it_can_do_and_generates_nothing(embedder: Served) -> None:
