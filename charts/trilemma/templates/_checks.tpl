@@ -47,6 +47,9 @@
 {{- end }}
 {{- end }}
 {{- range .Values.config.variants }}
+{{- if not (hasPrefix "env:" (.api_key | default "env:")) }}
+{{- fail (printf "config.variants: the api_key of `%s` would be kept in a ConfigMap; say env:NAME and set secretEnv" .name) }}
+{{- end }}
 {{- if regexMatch "^[a-z]+://[^/]*@" .source }}
 {{- fail (printf "config.variants: the source of `%s` holds a password; say api_key: env:NAME and set secretEnv" .name) }}
 {{- end }}
