@@ -102,6 +102,12 @@ FAMILIES: tuple[Family, ...] = (
     Family("trilemma_sla_attained_ratio", "gauge", ("tenant", "promise"), "Share of windows that kept the promise"),
     Family("trilemma_sla_objective_ratio", "gauge", ("tenant",), "Share of windows that are to keep each promise"),
     Family(
+        "trilemma_sla_allowance_ratio",
+        "gauge",
+        ("tenant", "promise"),
+        "Share of a tenant's requests that may break the promise",
+    ),
+    Family(
         "trilemma_sla_budget_burn",
         "gauge",
         ("tenant", "promise", "window"),

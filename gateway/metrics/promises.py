@@ -61,6 +61,8 @@ class PromiseGauges:
             for attainment in report.promises:
                 if attainment.attained is not None:
                     yield "trilemma_sla_attained_ratio", (tenant, attainment.promise), attainment.attained
+                if attainment.allowance is not None:
+                    yield "trilemma_sla_allowance_ratio", (tenant, attainment.promise), attainment.allowance
                 for window, burn in (("short", attainment.burn_short), ("long", attainment.burn_long)):
                     if burn is not None:
                         yield "trilemma_sla_budget_burn", (tenant, attainment.promise, window), burn
