@@ -24,6 +24,8 @@ from gateway.api.openapi import openapi_json
 from gateway.api.path import printable_path
 from gateway.api.request_id import add_request_id, request_id
 from gateway.api.sla import own_sla, tenant_sla
+from gateway.console.routes import console_router
+from gateway.console.security import add_security_headers
 from gateway.errors import ApiError, InternalError, InvalidRequestError, NotFoundError, PayloadTooLargeError
 from gateway.services import Services
 
@@ -68,11 +70,12 @@ def create_app(open_services: ServicesFactory, *, max_body_bytes: int) -> Litest
             metrics,
             openapi_json,
             *ADMIN_ROUTES,
+            console_router(),
         ],
         guards=[authorise, printable_path],
         dependencies={"services": Provide(provide_services, sync_to_thread=False)},
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unexpected},
-        before_send=[add_request_id],
+        before_send=[add_request_id, add_security_headers],
         lifespan=[lifespan],
         request_max_body_size=max_body_bytes,
         openapi_config=None,

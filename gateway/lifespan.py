@@ -19,6 +19,7 @@ from backends.supervisor.control import ControlClient
 from gateway.admission.admission import Admission
 from gateway.caching.caches import Caches
 from gateway.clock import SYSTEM_CLOCK
+from gateway.console.state import open_console
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Row
@@ -149,6 +150,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         tracing=tracing,
         admission=admission,
         drain=drain,
+        console=open_console(engine),
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
     live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)

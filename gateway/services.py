@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.admission.admission import Admission
 from gateway.clock import Clock
+from gateway.console.state import Console
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
 from gateway.drain import Drain
@@ -57,6 +58,7 @@ class Services:
     tracing: Tracing
     telemetry: Telemetry
     """Is told of every request that has ended."""
+    console: Console
     started_at_s: float
     """Unix time at which this process began to serve."""
     drain: Drain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -14,9 +15,21 @@ from gateway.telemetry.scope import timeline_of
 from gateway.tenants.directory import Directory
 from gateway.tenants.types import ANYONE, Principal, Role
 
-__all__ = ("OPEN", "authorise", "may", "needed_role", "needs", "principal", "tenant_of")
+__all__ = (
+    "OPEN",
+    "Proof",
+    "anyone",
+    "authorise",
+    "may",
+    "needed_role",
+    "needs",
+    "principal",
+    "proven_by",
+    "tenant_of",
+)
 
 _OPTION = "access"
+_PROOF = "proof"
 _KEY = "principal"
 _ORDER = list(Role)
 
@@ -25,10 +38,18 @@ OPEN: dict[str, object] = {_OPTION: "open"}
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
+Proof = Callable[[Connection], Awaitable[Principal]]
+"""Finds out who sent a request; raises AuthenticationError where nobody known did."""
+
 
 def needs(role: Role) -> dict[str, object]:
     """Option of a route that needs this role or a higher one."""
     return {_OPTION: role}
+
+
+def proven_by(proof: Proof) -> dict[str, object]:
+    """Option of a route whose callers prove themselves in another way than by a key, and by no key."""
+    return {_PROOF: proof}
 
 
 def needed_role(handler: BaseRouteHandler) -> object:
@@ -64,15 +85,26 @@ async def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
     if needed == OPEN[_OPTION]:
         return
     with timeline_of(connection.scope).stage("auth"):
-        found = _authenticated(connection, connection.app.state.services.directory)
+        proof: Proof = handler.opt.get(_PROOF, _by_key)
+        found = await proof(connection)
     if not isinstance(needed, Role) or not may(found, needed):
         raise ForbiddenError(f"this key's role is `{found.role}`; this route needs `{needed or 'nobody'}`")
     connection.scope["state"][_KEY] = found
 
 
-def _authenticated(connection: Connection, directory: Directory) -> Principal:
+async def _by_key(connection: Connection) -> Principal:
+    directory: Directory = connection.app.state.services.directory
     if not directory.keyless:
         return directory.authenticate(_key(connection))
+    return anyone(connection)
+
+
+def anyone(connection: Connection) -> Principal:
+    """Who sends a request while there are no tenants.
+
+    Raises:
+        AuthenticationError: It was not this machine's own user.
+    """
     if is_local(connection):
         return ANYONE
     raise AuthenticationError(

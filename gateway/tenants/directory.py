@@ -13,7 +13,7 @@ import hmac
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy.engine import Engine
@@ -58,6 +58,9 @@ class _Known:
     keyless: bool = False
     tenants: Mapping[str, Tenant]
     credentials: Mapping[str, _Credential]
+    """By the key's digest."""
+    by_id: Mapping[str, _Credential] = field(default_factory=dict)
+    """By the key's id."""
 
     @classmethod
     def of(cls, found: Snapshot) -> _Known:
@@ -75,7 +78,13 @@ class _Known:
             if key.tenant in tenants
         }
         keyless = not found.names
-        return cls(change=found.change, keyless=keyless, tenants=found.tenants, credentials=credentials)
+        return cls(
+            change=found.change,
+            keyless=keyless,
+            tenants=found.tenants,
+            credentials=credentials,
+            by_id={credential.record.key_id: credential for credential in credentials.values()},
+        )
 
 
 class Directory:
@@ -124,6 +133,15 @@ class Directory:
         if found is None or not in_force or not hmac.compare_digest(found.digest, digest):
             raise _refused(f"key `{key_id}` is not in force: it is unknown, expired or revoked")
         return found.principal
+
+    def holder(self, key_id: str) -> KeyRecord | None:
+        """The record of a key that is in force; it names somebody who has proven it before, and proves nothing."""
+        found = self._known.by_id.get(key_id)
+        return found.record if found is not None and found.record.in_force(now_s=self._clock.wall_s()) else None
+
+    def principal(self, key_id: str) -> Principal | None:
+        """Whom a key that is in force stands for, for those who have proven it before."""
+        return self._known.by_id[key_id].principal if self.holder(key_id) is not None else None
 
     async def change(self, work: Callable[[TenantStore], T]) -> T:
         """Do something with the stored tenants, on a thread; what it changes is in force here at once.

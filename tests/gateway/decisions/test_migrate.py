@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from gateway.console import sessions  # noqa: F401 - so that the metadata has them
 from gateway.decisions import migrate
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.read import export
 from gateway.decisions.schema import metadata, open_engine
 from gateway.decisions.types import Record
 from gateway.decisions.write import insert
-from gateway.tenants import tables  # noqa: F401 - so that the metadata has them
+from gateway.tenants import tables  # noqa: F401 - likewise
 from gateway.traces import table  # noqa: F401 - likewise
 from tests.decision_rows import decision, sqlite_url
 

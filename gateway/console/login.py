@@ -1,0 +1,105 @@
+"""Signing in with a key, once, and out again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+
+from gateway.api.access import OPEN, may
+from gateway.api.database import database_work
+from gateway.console.access import PAGE
+from gateway.console.cookies import set_token, token_of
+from gateway.console.forgery import form_of
+from gateway.console.render import page
+from gateway.console.sessions import new_token
+from gateway.errors import AuthenticationError
+from gateway.services import Services
+from gateway.tenants.types import Principal, Role
+
+__all__ = ("HOME", "login_page", "safe_target", "sign_in", "sign_out")
+
+HOME = "/console"
+UNKNOWN = "This key is not in force: it is mistyped, unknown, expired or revoked."
+MAX_KEY_CHARS = 200
+MAX_TARGET_CHARS = 2000
+
+Asked = Request[Any, Any, State]
+
+logger = logging.getLogger(__name__)
+
+
+def safe_target(text: str | None) -> str:
+    """Where to go on after signing in: an address below `/console` as it was asked for, else the first page."""
+    if not text or len(text) > MAX_TARGET_CHARS or not text.isprintable() or "\\" in text:
+        return HOME
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return HOME
+    below = parts.path == HOME or parts.path.startswith(f"{HOME}/")
+    inside = below and ".." not in parts.path and not parts.path.startswith(f"{HOME}/login")
+    return text if inside and not parts.scheme and not parts.netloc else HOME
+
+
+@get("/login", opt=OPEN)
+async def login_page(request: Asked, services: NamedDependency[Services]) -> Response[Any]:
+    """Ask for a key."""
+    if services.directory.keyless:
+        return Redirect(HOME, status_code=303)
+    return page(request, "login.html", target=safe_target(request.query_params.get("next")), problem="")
+
+
+@post("/login", opt=OPEN, status_code=200)
+async def sign_in(request: Asked, services: NamedDependency[Services]) -> Response[Any]:
+    """Begin a session, for a key of an operator or administrator."""
+    fields, now_s = await form_of(request), services.clock.wall_s()
+    target, address = safe_target(fields.get("next")), request.client.host if request.client else ""
+    throttle = services.console.throttle
+    wait_s = throttle.wait_s(address, now_s=now_s)
+    if wait_s > 0:
+        return _refused(request, target, "Too many attempts. Wait a minute, then try again.", 429, wait_s=wait_s)
+    try:
+        who = services.directory.authenticate(fields.get("key", "")[:MAX_KEY_CHARS].strip())
+    except AuthenticationError:
+        throttle.failed(address, now_s=now_s)
+        return _refused(request, target, UNKNOWN, 401)
+    if who.key_id is None or not may(who, Role.OPERATOR):
+        throttle.failed(address, now_s=now_s)
+        problem = f"This key's role is `{who.role}`. The console needs one of role `operator` or `admin`."
+        return _refused(request, target, problem, 403)
+    throttle.forget(address)
+    return await _begun(request, services, who, who.key_id, target)
+
+
+@post("/logout", opt=PAGE, status_code=303)
+async def sign_out(request: Asked, services: NamedDependency[Services]) -> Response[Any]:
+    """End the session, here and on every replica."""
+    token = token_of(request)
+    if token is not None and not services.directory.keyless:
+        async with database_work():
+            await asyncio.to_thread(services.console.sessions.end, token)
+    response: Response[Any] = Redirect(f"{HOME}/login", status_code=303)
+    set_token(response, request, new_token())
+    return response
+
+
+async def _begun(request: Asked, services: Services, who: Principal, key_id: str, target: str) -> Response[Any]:
+    async with database_work():
+        token = await asyncio.to_thread(services.console.sessions.begin, key_id, now_s=services.clock.wall_s())
+    logger.info("key %s of tenant %s signed in to the console", key_id, who.tenant.id)
+    response: Response[Any] = Redirect(target, status_code=303)
+    set_token(response, request, token)  # Never the one from before: somebody else may have planted it.
+    return response
+
+
+def _refused(request: Asked, target: str, problem: str, status: int, *, wait_s: float = 0.0) -> Response[Any]:
+    headers = {"Retry-After": str(math.ceil(wait_s))} if wait_s else None
+    return page(request, "login.html", status=status, headers=headers, target=target, problem=problem)

@@ -1,0 +1,38 @@
+"""The routes of the console, as one part of the application."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from gateway.console import login, overview, playground_routes, requests_routes, tenants, variants
+from gateway.console.assets import asset, load_assets
+from gateway.console.failures import HANDLERS
+from gateway.console.forgery import unforged
+from gateway.console.render import environment
+
+__all__ = ("console_router",)
+
+
+def console_router() -> Router:
+    """All pages; templates and files are read now, so that no request has to."""
+    load_assets()
+    environment()
+    return Router(
+        path="/console",
+        route_handlers=[
+            asset,
+            login.login_page,
+            login.sign_in,
+            login.sign_out,
+            overview.overview,
+            variants.variants,
+            tenants.tenants,
+            requests_routes.requests_page,
+            requests_routes.request_page,
+            playground_routes.playground,
+            playground_routes.playground_variants,
+            playground_routes.answers,
+        ],
+        guards=[unforged],
+        exception_handlers=HANDLERS,
+    )

@@ -1,0 +1,19 @@
+"""Page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+
+from gateway.console.access import PAGE
+from gateway.console.render import page
+
+__all__ = ("tenants",)
+
+
+@get("/tenants", opt=PAGE)
+async def tenants(request: Request[Any, Any, State]) -> Response[str]:
+    """Page."""
+    return page(request, "tenants.html", here="tenants")
