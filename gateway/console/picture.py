@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.console.amounts import seconds
 from gateway.traces.waterfall import Bar
 
@@ -27,6 +29,9 @@ TOP = 22
 
 LEAST = 2.0
 """Width of what would be too short to be seen."""
+
+SHORT = 0.005
+"""Of the whole time: stages next to each other that all took less are drawn as one."""
 
 INDENT = 12
 MOST_ROWS = 120
@@ -75,7 +80,8 @@ class Picture:
 
 def picture(bars: Sequence[Bar]) -> Picture:
     """Place the rows of a waterfall from the top."""
-    shown = bars[:MOST_ROWS]
+    lanes = _folded(bars)
+    shown = lanes[:MOST_ROWS]
     whole_s = bars[0].duration_s if bars else 0.0
     return Picture(
         width=LABELS + PLOT + FIGURES,
@@ -83,8 +89,33 @@ def picture(bars: Sequence[Bar]) -> Picture:
         row=ROW,
         lanes=tuple(_lane(bar, TOP + ROW * place) for place, bar in enumerate(shown)),
         ticks=tuple(Tick(x=LABELS + PLOT * part / 4, text=seconds(whole_s * part / 4)) for part in range(5)),
-        left_out=len(bars) - len(shown),
+        left_out=len(lanes) - len(shown),
     )
+
+
+def _folded(bars: Sequence[Bar]) -> list[Bar]:
+    """The rows, but that neighbours without parts that were all short are one: nobody looks for a reason there."""
+    found, run = list[Bar](), list[Bar]()
+    for place, bar in enumerate(bars):
+        below = place + 1 < len(bars) and bars[place + 1].depth > bar.depth
+        short = bar.width < SHORT and not below and not bar.blamed and bar.error_type is None
+        if run and not (short and bar.depth == run[0].depth):
+            found.append(_one(run))
+            run = []
+        if short:
+            run.append(bar)
+        else:
+            found.append(bar)
+    return [*found, _one(run)] if run else found
+
+
+def _one(run: Sequence[Bar]) -> Bar:
+    if len(run) == 1:
+        return run[0]
+    took_s = sum(bar.duration_s for bar in run)
+    names = dict.fromkeys(bar.name for bar in run)
+    label = ", ".join(names) + (f" ({len(run)})" if len(names) < len(run) else "")
+    return msgspec.structs.replace(run[0], label=label, duration_s=took_s, width=sum(bar.width for bar in run))
 
 
 def _lane(bar: Bar, y: float) -> Lane:

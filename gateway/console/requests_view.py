@@ -22,7 +22,7 @@ class CauseView:
     requests: str
     took: str
     share: str
-    """In [0, 1]."""
+    """Of all that time, in [0, 100], for the picture."""
     percent: str
     url: str
 
@@ -99,7 +99,7 @@ def _causes(filters: Filters, blamed: Sequence[Blamed]) -> tuple[CauseView, ...]
             meaning=CAUSES.get(cause.stage, ""),
             requests=f"{cause.requests:,}",
             took=seconds(cause.seconds),
-            share=f"{cause.seconds / whole_s if whole_s else 0.0:.4f}",
+            share=f"{100 * cause.seconds / whole_s if whole_s else 0.0:.1f}",
             percent=percent(cause.seconds / whole_s if whole_s else 0.0),
             url=filters.url(stage=cause.stage, cursor=None),
         )

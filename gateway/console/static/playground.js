@@ -49,7 +49,7 @@ async function refusal(response) {
 }
 
 function clear(column) {
-  for (const name of ["text", "error", "variant", "ttft", "pace", "cost", "cache", "time"]) say(column, name, name === "text" || name === "error" ? "" : "–");
+  for (const name of ["text", "error", "variant", "ttft", "pace", "tokens", "cost", "cache", "time"]) say(column, name, name === "text" || name === "error" ? "" : "–");
   part(column, "why").replaceChildren();
   part(column, "trace").hidden = true;
   column.dataset.phase = "waiting";
@@ -118,8 +118,8 @@ function head(column, headers) {
 }
 
 function pace(column, tokens, seconds_) {
-  const figure = tokens > 1 && seconds_ > 0.001 ? `${((tokens - 1) / seconds_).toFixed(1)} tokens/s` : "–";
-  say(column, "pace", `${figure}, ${tokens} tokens`);
+  say(column, "pace", tokens > 1 && seconds_ > 0.005 ? ((tokens - 1) / seconds_).toFixed(1) : "–");
+  say(column, "tokens", String(tokens));
 }
 
 function cell(row, text, kind = "td") {
@@ -140,10 +140,16 @@ function explain(column, told) {
     const chosen = candidate.variant === told.variant;
     if (chosen) row.className = "chosen";
     cell(row, chosen ? `${candidate.variant} (answered)` : candidate.variant, "th");
+    if (candidate.excluded_because) {
+      cell(row, candidate.excluded_because.detail || candidate.excluded_because.reason);
+      row.lastChild.colSpan = 4;
+      row.lastChild.className = "why-not";
+      continue;
+    }
     cell(row, seconds(candidate.latency_s));
     cell(row, dollars(candidate.cost_usd));
     cell(row, candidate.quality === null ? "–" : candidate.quality.toFixed(2));
-    cell(row, candidate.excluded_because ? candidate.excluded_because.detail || candidate.excluded_because.reason : candidate.utility === null ? "–" : candidate.utility.toFixed(3));
+    cell(row, candidate.utility === null ? "–" : candidate.utility.toFixed(3));
   }
   part(column, "why").replaceChildren(table);
 }

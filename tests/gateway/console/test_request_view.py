@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.console.advice import ADVICE
-from gateway.console.amounts import marked, percent, seconds, usd
+from gateway.console.amounts import NONE, marked, percent, seconds, usd
 from gateway.console.blame import headline
 from gateway.console.candidates import EXCLUSIONS, candidates
 from gateway.console.picture import LABELS, MOST_ROWS, PLOT, picture
@@ -120,10 +120,22 @@ def test_bars_and_their_figures_stay_inside_the_picture() -> None:
 
 
 def test_a_trace_of_a_thousand_calls_is_drawn_in_part_and_says_so() -> None:
-    spans = (span("request", 0.0, 9.0, under=None), *(span("redis", n / 1000, 0.001) for n in range(1000)))
+    spans = (span("request", 0.0, 9.0, under=None), *(span("redis", n / 1000, 0.5) for n in range(1000)))
     drawn = picture(waterfall(trace(spans=spans)))
     assert len(drawn.lanes) == MOST_ROWS
     assert drawn.left_out == 1001 - MOST_ROWS
+
+
+def test_short_stages_next_to_each_other_are_one_line_unless_one_is_to_blame() -> None:
+    short = [span(name, n / 1000, 0.001) for n, name in enumerate(("auth", "body", "redis", "redis"))]
+    spans = (span("request", 0.0, 9.0, under=None), *short, span("queue", 1.0, 8.0))
+    assert [lane.name for lane in picture(waterfall(trace(spans=spans, stage="queue"))).lanes] == [
+        "request",
+        "auth, body, redis (4)",
+        "queue",
+    ]
+    lanes = picture(waterfall(trace(spans=spans, stage="body"))).lanes
+    assert [lane.name for lane in lanes] == ["request", "auth", "body", "redis (2)", "queue"]
 
 
 def test_prompt_and_answer_are_there_only_where_they_were_kept() -> None:
@@ -143,11 +155,11 @@ def test_the_collectors_page_is_linked_where_one_is_configured() -> None:
 
 def test_figures_read_well() -> None:
     assert [seconds(s) for s in (None, 0.0, 2e-6, 0.0012, 0.34, 8.24, 61.0, 125.0)] == [
-        "–", "0 µs", "2 µs", "1.2 ms", "340 ms", "8.2 s", "61 s", "2 min 5 s",
+        NONE, "0 µs", "2 µs", "1.2 ms", "340 ms", "8.2 s", "61 s", "2 min 5 s",
     ]  # fmt: skip
-    assert [usd(v) for v in (None, 0.0, 12.5, 0.00123, 1e-12)] == ["–", "$0", "$12.50", "$0.00123", "< $0.000000001"]
+    assert [usd(v) for v in (None, 0.0, 12.5, 0.00123, 1e-12)] == [NONE, "$0", "$12.50", "$0.00123", "< $0.000000001"]
     assert [percent(r) for r in (None, 0.0, 0.0001, 0.034, 0.5, 1.0)] == [
-        "–",
+        NONE,
         "0 %",
         "< 0.1 %",
         "3.4 %",
