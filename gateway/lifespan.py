@@ -64,6 +64,7 @@ from gateway.telemetry.telemetry import Reporter, Telemetry
 from gateway.telemetry.tracing import Tracing
 from gateway.tenants.directory import Directory, open_directory
 from gateway.tenants.store import TenantStore
+from gateway.traces.retention import keep_within
 from gateway.traces.writer import TraceLog
 
 __all__ = ("open_services",)
@@ -261,6 +262,7 @@ def _tracing(ground: _Ground) -> Tracing:
     traces = TraceLog(ground.engine, interval_s=ground.settings.store.flush_interval_s)
     ground.stack.push_async_callback(traces.aclose)
     _run(ground.stack, traces.keep())
+    _run(ground.stack, keep_within(ground.engine, settings.traces, wall_s=SYSTEM_CLOCK.wall_s))
     return Tracing(settings.traces, clock=SYSTEM_CLOCK, traces=traces, otlp=otlp)
 
 

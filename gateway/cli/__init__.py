@@ -17,6 +17,7 @@ from gateway.cli.policy import policy
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.cli.tenants import tenants
+from gateway.cli.traces import traces
 from gateway.cli.train import train
 from gateway.cli.variants import variants
 from gateway.environment import MissingVariableError
@@ -56,5 +57,5 @@ def main(context: click.Context, config_file: Path | None, var: Path) -> None:
     context.obj = CliContext(config_file=config_file, var=var)
 
 
-for command in (serve, init, chat, config, variants, calibrate, train, policy, tenants, simulate, decisions):
+for command in (serve, init, chat, config, variants, calibrate, train, policy, tenants, traces, simulate, decisions):
     main.add_command(command)

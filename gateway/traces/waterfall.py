@@ -16,8 +16,14 @@ from gateway.traces.types import KeptSpan, TraceRow
 
 __all__ = ("Bar", "waterfall")
 
-_PART_OF = {"client": "generate"}
-"""What is blamed without having a span of its own, and the span it is a part of."""
+_SHOWN_BY: Mapping[str, tuple[str, ...]] = {
+    "generate": ("generate", "worker.decode", "upstream"),
+    "first_token": ("first_token", "worker.prefill", "upstream"),
+    "worker": ("worker.queue",),
+    "client": ("generate",),
+    "failed_attempt": ("attempt",),
+}
+"""Causes, and the spans that show them: the first of these that there is."""
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +91,7 @@ def _bar(at: _Placed, *, began_s: float, whole_s: float, blamed: bool) -> Bar:
 def _blamed(trace: TraceRow) -> str:
     """The name of the spans to mark."""
     seen = {span.name for span in trace.spans}
-    return trace.stage if trace.stage in seen else _PART_OF.get(trace.stage, trace.stage)
+    return next((name for name in _SHOWN_BY.get(trace.stage, ()) if name in seen), trace.stage)
 
 
 def _children(root: KeptSpan, rest: Sequence[KeptSpan]) -> dict[str, list[KeptSpan]]:

@@ -52,7 +52,8 @@ class TraceLog:
     """One process's writer."""
 
     def __init__(self, engine: Engine, *, interval_s: float) -> None:
-        self._engine = engine
+        self.engine = engine
+        """The database they are kept in."""
         self._interval_s = interval_s
         self._rows: deque[TraceRow] = deque()
         self._written = self._dropped = 0
@@ -88,7 +89,7 @@ class TraceLog:
             while self._rows:
                 batch = [self._rows.popleft() for _ in range(min(MAX_BATCH, len(self._rows)))]
                 try:
-                    await asyncio.get_running_loop().run_in_executor(self._thread, insert, self._engine, batch)
+                    await asyncio.get_running_loop().run_in_executor(self._thread, insert, self.engine, batch)
                 except SQLAlchemyError as error:
                     self._dropped += len(batch)
                     logger.warning("%d traces are lost: %s", len(batch), error)

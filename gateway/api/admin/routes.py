@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from gateway.api.admin import keys, policies, tenants, variants
+from gateway.api.admin import keys, policies, tenants, traces, variants
 
 __all__ = ("ADMIN_ROUTES",)
 
@@ -26,4 +26,6 @@ ADMIN_ROUTES: tuple[HTTPRouteHandler, ...] = (
     policies.publish_policy,
     policies.rollback_policy,
     variants.list_variants,
+    traces.list_traces,
+    traces.show_trace,
 )

@@ -45,6 +45,8 @@ MATRIX = {
         ("POST", "/admin/v1/policies/rollback"),
         ("GET", "/admin/v1/variants"),
         ("GET", "/metrics"),
+        ("GET", "/admin/v1/traces"),
+        ("GET", "/admin/v1/traces/{trace}"),
         ("GET", "/admin/v1/tenants/{tenant_id}/sla"),
     },
     "admin": {
@@ -63,7 +65,7 @@ MATRIX = {
 }
 """The least role of every route."""
 
-FILLED = {"{tenant_id}": "nobody", "{key_id}": "none", "{decision_id}": "dec_0", "{model}": "auto", "{version}": "1"}
+FILLED = {"{tenant_id}": "nobody", "{key_id}": "none", "{decision_id}": "dec_0", "{model}": "auto", "{version}": "1", "{trace}": "none"}
 REFUSED = {401, 403}
 
 
