@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import sqlalchemy as sa
 
@@ -44,7 +45,7 @@ DAY_S, TARGET_S = 86_400.0, 0.3
 
 def fill(directory: Path, count: int) -> None:
     """A day of traces, with the decisions and outcomes they belong to."""
-    settings = Settings(variants=())
+    settings = msgspec.convert({"variants": [local(name) for name in VARIANTS]}, Settings)
     engine = open_engine(StatePaths(root=directory).database_url(settings))
     upgrade(engine)
     rng, now_s = np.random.default_rng(0), time.time()
