@@ -60,6 +60,7 @@ from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.telemetry.otlp import open_otlp
+from gateway.telemetry.request_log import RequestLog
 from gateway.telemetry.telemetry import Reporter, Telemetry
 from gateway.telemetry.tracing import Tracing
 from gateway.tenants.directory import Directory, open_directory
@@ -121,7 +122,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     signals = _signals(ground)
     tracing, registry = _tracing(ground), CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    reporters: list[Reporter] = [tracing, *([Metrics(registry)] if settings.telemetry.metrics else [])]
+    reporters = _reporters(settings, tracing, registry)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
     await ground.estimators.refresh()
@@ -151,7 +152,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         tracing=tracing,
         admission=admission,
         drain=drain,
-        console=open_console(engine),
+        console=open_console(engine, redis=ground.redis, clock=SYSTEM_CLOCK),
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
     live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)
@@ -252,6 +253,16 @@ def _signals(ground: _Ground) -> Signals:
     signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
     ground.stack.push_async_callback(signals.aclose)
     return signals
+
+
+def _reporters(settings: Settings, tracing: Tracing, registry: CollectorRegistry) -> list[Reporter]:
+    """Who is told of requests that have ended; tracing first, for the others tell which traces are kept."""
+    found: list[Reporter] = [tracing]
+    if settings.telemetry.metrics:
+        found.append(Metrics(registry))
+    if settings.telemetry.request_log != "none":
+        found.append(RequestLog(settings.telemetry.request_log))
+    return found
 
 
 def _tracing(ground: _Ground) -> Tracing:

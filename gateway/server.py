@@ -6,10 +6,8 @@ process that is replaced refuses no connection meanwhile.
 
 from __future__ import annotations
 
-import logging
 import math
 import socket
-import sys
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +22,7 @@ from gateway.lifespan import open_services
 from gateway.paths import StatePaths
 from gateway.services import Services
 from gateway.settings import Settings, load_settings
+from gateway.telemetry.logs import configure_logs
 
 __all__ = ("ApiServer", "main")
 
@@ -82,14 +81,15 @@ class ApiServer(uvicorn.Server):
 @click.option("--name", default="api-1", help="Tells this process from others on the socket.")
 def main(fd: int, config: Path | None, var: Path, name: str) -> None:
     """Serve the HTTP API on an inherited socket until SIGTERM, or until the parent is gone."""
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = load_settings(config)
+    listener = configure_logs(settings.telemetry.logs)
     follow_parent()
-    server = ApiServer(load_settings(config), StatePaths(root=var), process=name)
-    with socket.socket(fileno=fd) as listening:
-        server.run(sockets=[listening])
+    server = ApiServer(settings, StatePaths(root=var), process=name)
+    try:
+        with socket.socket(fileno=fd) as listening:
+            server.run(sockets=[listening])
+    finally:
+        listener.stop()
 
 
 if __name__ == "__main__":

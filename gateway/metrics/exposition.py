@@ -56,6 +56,7 @@ class Exposition:
     async def told_to_siblings(self) -> AsyncGenerator[None, None]:
         """Answer the other processes while the block runs."""
         path = self._path(self._process)
+        self._directory.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._tell, path)
         try:
