@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint audit chaos format bench clean
+.PHONY: help setup run test lint audit chaos format bench chart clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 18
@@ -43,6 +43,9 @@ bench: $(STAMP)  ## Measure the gateway against the worker, many streams, and th
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/decode_speed.py
+
+chart: $(STAMP)  ## Write the chart's schema, list of values, dashboards and rules anew
+	$(BIN)/python -m charts.generate
 
 clean:  ## Remove the environment; built models under var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
