@@ -24,6 +24,9 @@ OPEN_ROUTES = {
 
 CONSOLE_ROUTES = {
     ("GET", "/console"),
+    ("GET", "/console/overview/live"),
+    ("GET", "/console/overview/frontier"),
+    ("GET", "/console/overview/promises"),
     ("GET", "/console/variants"),
     ("GET", "/console/tenants"),
     ("GET", "/console/requests"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ("bytes_of", "count", "marked", "moment", "number", "percent", "seconds", "usd")
+__all__ = ("NONE", "bytes_of", "count", "marked", "moment", "number", "percent", "seconds", "usd")
 
 from markupsafe import Markup, escape
 

@@ -1,0 +1,97 @@
+// Draws the chart of speed, cost and accuracy from what `#frontier-data` holds, anew when that is fetched anew or the
+// colours of the system change.
+
+const chart = document.getElementById("frontier");
+const scheme = matchMedia("(prefers-color-scheme: dark)");
+const TITLES = { cost_usd: "Cost of a request, US$", latency_s: "Latency of a request, s", quality: "Quality" };
+const SOURCES = { card: "as its card says", stated: "as the configuration says", prior: "a guess" };
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const digits = (value) => (value === null ? "unknown" : Number(value.toPrecision(3)).toString());
+// Names come from configuration; plotly reads tags in texts, so none may be left in them.
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+function hover(place, what) {
+  const source = place.basis === "observed" ? `mean of ${place.answers} answers` : SOURCES[place.basis];
+  return (
+    `<b>${what} ${plain(place.name)}</b><br>quality ${digits(place.quality)}<br>latency ${digits(place.latency_s)} s` +
+    `<br>cost $${digits(place.cost_usd)}<br>${source}<extra></extra>`
+  );
+}
+
+function points(places, axis, what, more) {
+  return {
+    type: "scatter",
+    x: places.map((place) => place[axis]),
+    y: places.map((place) => place.quality),
+    text: places.map((place) => plain(place.name)),
+    hovertemplate: places.map((place) => hover(place, what)),
+    ...more,
+  };
+}
+
+function sizes(values) {
+  const most = Math.max(...values, Number.MIN_VALUE);
+  return values.map((value) => 12 + 22 * Math.sqrt(value / most));
+}
+
+function traces(data) {
+  const { axis, variants, tenants, front } = data;
+  const third = axis === "cost_usd" ? "latency_s" : "cost_usd";
+  const best = front.map((name) => variants.find((place) => place.name === name));
+  return [
+    points(best, axis, "best:", {
+      name: "no other is both better and " + (axis === "cost_usd" ? "cheaper" : "faster"),
+      mode: "lines",
+      line: { color: colour("line-strong"), dash: "dash", width: 1.5 },
+      hoverinfo: "skip",
+      hovertemplate: null,
+    }),
+    points(variants, axis, "variant", {
+      name: "variants; the larger, the " + (axis === "cost_usd" ? "slower" : "dearer"),
+      mode: "markers+text",
+      textposition: "top center",
+      cliponaxis: false,
+      marker: {
+        size: sizes(variants.map((place) => place[third])),
+        color: colour("bar"),
+        opacity: 0.85,
+        line: { color: colour("card"), width: 1.5 },
+      },
+    }),
+    points(tenants.filter((place) => place.quality !== null), axis, "tenant", {
+      name: "tenants, what they were given",
+      mode: "markers+text",
+      textposition: "bottom center",
+      cliponaxis: false,
+      textfont: { color: colour("text-soft"), size: 11 },
+      marker: { symbol: "diamond", size: 10, color: colour("mark"), line: { color: colour("card"), width: 1 } },
+    }),
+  ];
+}
+
+function layout(axis) {
+  const line = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
+  return {
+    autosize: true,
+    margin: { l: 56, r: 16, t: 24, b: 48 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("text") },
+    xaxis: { ...line, title: { text: TITLES[axis] }, rangemode: "tozero" },
+    yaxis: { ...line, title: { text: TITLES.quality }, range: [0, 1.05] },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },
+    hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line-strong"), font: { color: colour("text") } },
+  };
+}
+
+function draw() {
+  const data = JSON.parse(document.getElementById("frontier-data").dataset.chart);
+  window.Plotly.react(chart, traces(data), layout(data.axis), { displayModeBar: false, responsive: true });
+}
+
+if (chart && window.Plotly) {
+  draw();
+  document.addEventListener("refreshed", (event) => event.target.querySelector("#frontier-data") && draw());
+  scheme.addEventListener("change", draw);
+}
