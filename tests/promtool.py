@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from tests.system_tools import promtool
 
 __all__ = ("checked", "told")
 
@@ -31,13 +30,5 @@ def told(directory: Path, rules: Path, tests: list[dict[str, Any]]) -> None:
 
 
 def _run(*arguments: str) -> None:
-    done = subprocess.run([_program(), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([promtool(), *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _program() -> str:
-    if (found := shutil.which("promtool")) is not None:
-        return found
-    if "prometheus" in os.environ.get("TRILEMMA_REQUIRE", "").split(","):
-        pytest.fail("promtool is required here and is not installed")
-    pytest.skip("promtool is not installed")

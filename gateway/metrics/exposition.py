@@ -19,12 +19,17 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from backends.sockets import short_socket_path
 from gateway.metrics.live import Live
 
 __all__ = ("Exposition",)
 
 SIBLING_S = 1.0
 """Longest wait for another process."""
+
+
+SIGN = "metrics-of-"
+"""Begins the name of the file by which a process lets others know of it: sockets may be somewhere shorter."""
 
 
 class _Told:
@@ -55,15 +60,18 @@ class Exposition:
     @asynccontextmanager
     async def told_to_siblings(self) -> AsyncGenerator[None, None]:
         """Answer the other processes while the block runs."""
-        path = self._path(self._process)
         self._directory.mkdir(parents=True, exist_ok=True)
+        sign = self._directory / f"{SIGN}{self._process}"
+        path = _socket(sign)
         path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._tell, path)
+        sign.touch()
         try:
             yield
         finally:
             server.close()
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            for file in (sign, path):
+                await asyncio.to_thread(file.unlink, missing_ok=True)
 
     async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -74,13 +82,10 @@ class Exposition:
         writer.close()
 
     async def _siblings(self) -> list[str]:
-        own = self._path(self._process)
-        sockets = await asyncio.to_thread(lambda: sorted(self._directory.glob("metrics-*.sock")))
-        found = await asyncio.gather(*(_asked(path) for path in sockets if path != own))
+        own = f"{SIGN}{self._process}"
+        signs = await asyncio.to_thread(lambda: sorted(self._directory.glob(f"{SIGN}*")))
+        found = await asyncio.gather(*(_asked(_socket(sign)) for sign in signs if sign.name != own))
         return [text for text in found if text is not None]
-
-    def _path(self, process: str) -> Path:
-        return self._directory / f"metrics-{process}.sock"
 
     def _encoded(self, live: Iterable[Metric], others: Iterable[str], accept: str) -> tuple[bytes, str]:
         own = _labelled([*self._registry.collect(), *live], process=self._process)
@@ -119,6 +124,10 @@ def _grouping(sample: Sample) -> tuple[str, ...]:
     """Samples of one label set stay together, in the order they came in, as OpenMetrics has it."""
     labels = sample.labels
     return tuple(f"{name}={labels[name]}" for name in sorted(labels) if name not in {"le", "quantile"})
+
+
+def _socket(sign: Path) -> Path:
+    return short_socket_path(sign.with_name(f"{sign.name.removeprefix(SIGN)}.sock"))
 
 
 async def _asked(path: Path) -> str | None:
