@@ -96,6 +96,6 @@ def _value(promise: Promise, value: float | None) -> str:
         case "mean_quality":
             return number(value)
         case "availability":
-            return percent(value)
+            return NONE if value is None else f"{value * 100:.4g} %"
         case "max_cost_usd":
             return usd(value)

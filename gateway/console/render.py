@@ -73,7 +73,7 @@ def page(
 
 def fragment(request: Asked, template: str, **values: object) -> Response[str]:
     """A part of a page, which takes the place of the one that is there."""
-    return _rendered(template, request, values, 200, None)
+    return _rendered(template, request, values | {"csrf": form_token(token_or_new(request))}, 200, None)
 
 
 def _rendered(

@@ -16,9 +16,15 @@ CONTENT_POLICY = (
 
 EMPTY_SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
-CHART_POLICY = CONTENT_POLICY.replace("style-src 'self'", f"style-src 'self' 'sha256-{EMPTY_SHA256}'")
+PROBE_SHA256 = "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
+
+CHART_POLICY = CONTENT_POLICY.replace(
+    "style-src 'self'", f"style-src 'self' 'unsafe-hashes' 'sha256-{EMPTY_SHA256}' 'sha256-{PROBE_SHA256}'"
+)
 """For pages with a chart. plotly.js adds an empty style element and fills it through the object model, which no
-policy forbids; the digest is that of the empty text, so an element with anything in it is refused as before."""
+policy forbids: the first digest is that of the empty text, so an element with anything in it is refused as before. It
+also tries by one attribute how images are scaled: the second digest is that of its text (`image-rendering`), and
+`unsafe-hashes` means that digests count for attributes too. Any other inline style is refused."""
 
 _HEADERS = {
     b"content-security-policy": CONTENT_POLICY.encode(),

@@ -153,6 +153,14 @@ class Catalogue:
         if self._status[name].state is not WorkerState.WARM:
             self._status[name] = await self._control.start(name, timeout_s=timeout_s)
 
+    async def stop(self, name: str) -> None:
+        """Have a variant's worker stopped after its requests; it stays stopped until it is started.
+
+        Raises:
+            BackendError: The supervisor could not.
+        """
+        self._status[name] = await self._control.stop(name)
+
     def warm_up(self, name: str) -> None:
         """Have a cold variant started in the background, for whoever cannot wait; returns at once."""
         if self._status[name].state is not WorkerState.WARM and name not in self._starting:

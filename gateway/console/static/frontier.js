@@ -4,6 +4,7 @@
 const chart = document.getElementById("frontier");
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 const TITLES = { cost_usd: "Cost of a request, US$", latency_s: "Latency of a request, s", quality: "Quality" };
+const WIDE = 5;
 const SOURCES = { card: "as its card says", stated: "as the configuration says", prior: "a guess" };
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -62,7 +63,7 @@ function traces(data) {
     points(tenants.filter((place) => place.quality !== null), axis, "tenant", {
       name: "tenants, what they were given",
       mode: "markers+text",
-      textposition: "bottom center",
+      textposition: "middle right",
       cliponaxis: false,
       textfont: { color: colour("text-soft"), size: 11 },
       marker: { symbol: "diamond", size: 10, color: colour("mark"), line: { color: colour("card"), width: 1 } },
@@ -70,7 +71,20 @@ function traces(data) {
   ];
 }
 
-function layout(axis) {
+// A variant that takes ten times as long must not press all others into a corner.
+function across(values) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  if (least <= 0 || most / least < WIDE) return { type: "linear", rangemode: "tozero" };
+  const margin = 0.08 * Math.log10(most / least);
+  return { type: "log", dtick: "D2", range: [Math.log10(least) - margin, Math.log10(most) + margin] };
+}
+
+function upwards(values) {
+  return [Math.max(0, Math.min(...values) - 0.12), Math.min(1.06, Math.max(...values) + 0.12)];
+}
+
+function layout({ axis, variants, tenants }) {
+  const all = [...variants, ...tenants];
   const line = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
   return {
     autosize: true,
@@ -78,8 +92,8 @@ function layout(axis) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("text") },
-    xaxis: { ...line, title: { text: TITLES[axis] }, rangemode: "tozero" },
-    yaxis: { ...line, title: { text: TITLES.quality }, range: [0, 1.05] },
+    xaxis: { ...line, title: { text: TITLES[axis] }, ...across(all.map((place) => place[axis])) },
+    yaxis: { ...line, title: { text: TITLES.quality }, range: upwards(all.map((place) => place.quality ?? 0.5)) },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },
     hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line-strong"), font: { color: colour("text") } },
   };
@@ -87,7 +101,7 @@ function layout(axis) {
 
 function draw() {
   const data = JSON.parse(document.getElementById("frontier-data").dataset.chart);
-  window.Plotly.react(chart, traces(data), layout(data.axis), { displayModeBar: false, responsive: true });
+  window.Plotly.react(chart, traces(data), layout(data), { displayModeBar: false, responsive: true });
 }
 
 if (chart && window.Plotly) {
