@@ -82,14 +82,14 @@ class ApiServer(uvicorn.Server):
 def main(fd: int, config: Path | None, var: Path, name: str) -> None:
     """Serve the HTTP API on an inherited socket until SIGTERM, or until the parent is gone."""
     settings = load_settings(config)
-    listener = configure_logs(settings.telemetry.logs)
+    handler = configure_logs(settings.telemetry.logs)
     follow_parent()
     server = ApiServer(settings, StatePaths(root=var), process=name)
     try:
         with socket.socket(fileno=fd) as listening:
             server.run(sockets=[listening])
     finally:
-        listener.stop()
+        handler.close()
 
 
 if __name__ == "__main__":

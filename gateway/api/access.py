@@ -84,7 +84,9 @@ async def authorise(connection: Connection, handler: BaseRouteHandler) -> None:
     needed = needed_role(handler)
     if needed == OPEN[_OPTION]:
         return
-    with timeline_of(connection.scope).stage("auth"):
+    timeline = timeline_of(connection.scope)
+    timeline.until_now("http")
+    with timeline.stage("auth"):
         proof: Proof = handler.opt.get(_PROOF, _by_key)
         found = await proof(connection)
     if not isinstance(needed, Role) or not may(found, needed):

@@ -68,14 +68,14 @@ async def generate(request: Request[Any, Any, State], services: Services, parse:
         body = await body_of(request)
     with timeline.stage("parse"):
         valid = clamped(parse(body, request.headers), tenant)
-    exchange = Exchange(
-        valid,
-        tenant=tenant,
-        clock=services.clock,
-        log=services.log,
-        request_id=request_id(request.scope),
-        timeline=timeline,
-    )
+        exchange = Exchange(
+            valid,
+            tenant=tenant,
+            clock=services.clock,
+            log=services.log,
+            request_id=request_id(request.scope),
+            timeline=timeline,
+        )
     attach_exchange(request.scope, exchange)
     exchange.transcript = services.signals.transcript(valid)
     if exchange.transcript is None and tenant.content == "traced":
@@ -90,8 +90,7 @@ async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
         exchange.transcript.add(answer)
     if exchange.request.explain:
         answer["trilemma"] = explanation(exchange)
-    with exchange.stage("respond"):
-        body = _encoder.encode(answer)
+    body = _encoder.encode(answer)
     exchange.end(Ending.DONE)
     services.signals.answered(exchange)
     headers = response_headers(exchange, when="whole")

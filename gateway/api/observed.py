@@ -57,6 +57,7 @@ class Observed:
         try:
             await self._app(scope, receive, watched)
         finally:
+            timeline.until_now("respond")
             timeline.end(timeline.root)
             self._report(scope, timeline, status)
 

@@ -44,7 +44,9 @@ class Answering:
         Raises:
             ApiError: There is no answer, or it broke off after some of its events.
         """
-        self._decider.pool(exchange)  # Raises for what nobody may answer, before anything is counted.
+        exchange.timeline.until_now("schedule")
+        with exchange.stage("terms"):
+            self._decider.pool(exchange)  # Raises for what nobody may answer, before anything is counted.
         with exchange.stage("limits"):
             await self._limiter.admit(exchange)
 

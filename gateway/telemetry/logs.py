@@ -5,13 +5,13 @@ Every line that is written while a request is served carries its trace id. What 
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import logging
-import queue
 import re
 import sys
+import threading
+from collections import deque
 from datetime import UTC, datetime
-from logging.handlers import QueueHandler, QueueListener
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -25,6 +25,14 @@ FIELDS = "fields"
 
 SECRET = re.compile(r"(?i)\b(tri_|sk-|bearer\s+)[A-Za-z0-9_.~+/=-]{8,}")
 """Keys of ours and of providers, and whatever follows `Bearer`."""
+
+MAX_WAITING = 50_000
+"""Lines that may wait to be written; should nobody take them, the oldest are lost."""
+
+EVERY_S = 0.1
+"""A killed process loses lines of so long a time at most; those that tell of trouble are written at once."""
+
+LAST_WORDS_S = 2.0
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -65,31 +73,48 @@ class JsonFormatter(TextFormatter):
         return redacted(_encode(told).decode())
 
 
-class _Handler(QueueHandler):
-    """Hands a record over as a finished line: what it speaks of may have changed when the thread comes to it."""
+class _Lines(logging.Handler):
+    """Hands finished lines to a thread: what a record speaks of may have changed when it comes to be written."""
 
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The record with its line as the message."""
-        line = self.format(record)
-        return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, line, None, None)
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._waiting: deque[str] = deque(maxlen=MAX_WAITING)
+        self._wake, self._ending = threading.Event(), False
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record; one that tells of trouble is written at once, the others together."""
+        self._waiting.append(self.format(record))
+        if record.levelno >= logging.WARNING:
+            self._wake.set()
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        self._ending = True
+        self._wake.set()
+        self._thread.join(timeout=LAST_WORDS_S)
+        super().close()
+
+    def _write(self) -> None:
+        while not (self._ending and not self._waiting):
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if lines:
+                with contextlib.suppress(OSError, ValueError):  # Nobody reads on: there is nowhere to tell it.
+                    self._stream.write("".join(f"{line}\n" for line in lines))
+                    self._stream.flush()
 
 
-def configure_logs(form: Literal["json", "text"], *, stream: TextIO | None = None) -> QueueListener:
-    """Send this process's log to a stream, standard error by default; stop the listener to write what is left."""
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    handler = _Handler(lines)
+def configure_logs(form: Literal["json", "text"], *, stream: TextIO | None = None) -> logging.Handler:
+    """Send this process's log to a stream, standard error by default; closing the handler writes what is left."""
+    handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    listener = QueueListener(lines, logging.StreamHandler(stream or sys.stderr))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    listener.start()
-    atexit.register(_stop, listener)
-    return listener
-
-
-def _stop(listener: QueueListener) -> None:
-    if listener._thread is not None:
-        listener.stop()
+    return handler
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Literal
 __all__ = ("STAGES", "Stage")
 
 Stage = Literal[
+    "http",
     "auth",
     "body",
     "parse",
+    "schedule",
     "terms",
     "limits",
     "flight",
@@ -31,9 +33,11 @@ Stage = Literal[
 ]
 
 STAGES: dict[Stage, str] = {
+    "http": "finding the handler of the route",
     "auth": "finding out who asks, and whether they may",
     "body": "receiving the request's body",
     "parse": "reading the request",
+    "schedule": "waiting for the event loop to take the request up",
     "terms": "finding what an answer must keep",
     "limits": "counting against the tenant's quotas",
     "flight": "waiting for the answer to an identical request",
@@ -51,6 +55,6 @@ STAGES: dict[Stage, str] = {
     "backoff": "waiting before a further attempt",
     "judge": "judging a cascade's first answer",
     "keep": "storing the answer in the cache",
-    "respond": "writing the answer",
+    "respond": "writing the answer, and sending its last byte",
 }
 """Each stage, and what its time goes to."""

@@ -85,6 +85,13 @@ class Timeline:
         self.spans.append(span)
         return span
 
+    def until_now(self, name: str) -> Span:
+        """A span from where the last one directly below the root ended, or where the root began, to now."""
+        began_s = max(
+            (s.ended_s for s in self.spans if s.parent is self.root and s.ended_s), default=self.root.began_s
+        )
+        return self.add(name, within=None, began_s=began_s, ended_s=self.clock.monotonic_s())
+
     @contextmanager
     def stage(self, name: str, *, within: Span | None = None) -> Iterator[Span]:
         """The block as a span; what goes on aside in it, such as a call to Redis, becomes a part of it."""

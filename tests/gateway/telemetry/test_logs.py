@@ -78,11 +78,12 @@ def test_a_traceback_goes_along() -> None:
 @pytest.mark.usefixtures("root")
 def test_what_was_logged_before_the_end_is_written() -> None:
     stream = io.StringIO()
-    listener = configure_logs("json", stream=stream)
+    handler = configure_logs("json", stream=stream)
     for number in range(100):
         logging.getLogger("room").info("line %d", number)
-    listener.stop()
-    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()][-1] == "line 99"
+    handler.close()
+    written = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert written == [f"line {number}" for number in range(100)]
 
 
 async def test_every_request_has_one_line_with_listed_fields_and_nothing_of_what_was_said(
