@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.chaos_tools import background, config_over
 from tests.gateways import HELLO, behind
 from tests.providers import Answer, completion_body
+from tests.scraping import asked, scraping
 from tests.serving import serving
-from tests.system_tools import prometheus, promtool
+from tests.system_tools import promtool
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,35 +32,6 @@ async def test_promtool_finds_nothing_wrong_with_what_is_exposed(tmp_path: Path)
     # It also advises on names; those of GenAI's convention are not ours to choose.
     advice = [line for line in done.stderr.decode().splitlines() if line and not line.startswith("gen_ai_")]
     assert advice == []
-
-
-@asynccontextmanager
-async def scraping(directory: Path, target: str) -> AsyncIterator[str]:
-    """A server of its own that looks at the target every second; its address."""
-    program = prometheus()
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [{"job_name": "trilemma", "static_configs": [{"targets": [target]}]}],
-    }
-    (directory / "prometheus.yml").write_text(json.dumps(config))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [program, f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'tsdb'}"]
-    with (directory / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
-    try:
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait, 20)
-
-
-async def asked(session: aiohttp.ClientSession, url: str, query: str) -> list[dict[str, Any]]:
-    try:
-        async with session.get(f"{url}/api/v1/query", params={"query": query}) as response:
-            return list((await response.json())["data"]["result"]) if response.status == 200 else []
-    except aiohttp.ClientError:
-        return []
 
 
 async def test_a_real_prometheus_scrapes_and_answers_from_it(tmp_path: Path) -> None:
