@@ -1,7 +1,9 @@
-"""A secret is known to whom it was given: not to logs, answers, errors, metrics or the database."""
+"""A secret is known to whom it was given: not to logs, answers, errors, metrics, traces or the database."""
 
 from __future__ import annotations
 
+import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -45,9 +47,9 @@ def provider() -> Iterator[ScriptedProvider]:
 def gateway(provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """A gateway that has a key for it."""
     monkeypatch.setenv("CANARY_KEY", OURS)
-    config = config_over(provider, more="store: {flush_interval_s: 0.1}").replace(
-        "kind: remote", "api_key: 'env:CANARY_KEY', kind: remote"
-    )
+    config = config_over(
+        provider, more="store: {flush_interval_s: 0.1}\ntelemetry: {logs: json, traces: {sample: 1.0}}"
+    ).replace("kind: remote", "api_key: 'env:CANARY_KEY', kind: remote")
     with serving(tmp_path / "no-models", tmp_path / "var", config=config) as running:
         yield running
 
@@ -68,8 +70,23 @@ def all_answers(gateway: Gateway) -> list[bytes]:
         said,
     ]
     answers = [exchanged(gateway, chat, body) for body in bodies]
-    paths = (f"/v1/decisions/{THEIRS}", f"/nowhere/{THEIRS}?key={THEIRS}", "/metrics", "/readyz", "/v1/models")
-    return answers + [exchanged(gateway, path, None) for path in paths]
+    paths = (
+        f"/v1/decisions/{THEIRS}",
+        f"/nowhere/{THEIRS}?key={THEIRS}",
+        "/metrics",
+        "/admin/v1/traces",
+        "/readyz",
+        "/v1/models",
+    )
+    return answers + [exchanged(gateway, path, None) for path in paths] + traces_of(gateway)
+
+
+def traces_of(gateway: Gateway) -> list[bytes]:
+    """Every kept trace, spans and attributes included."""
+    time.sleep(0.5)  # They are written in batches.
+    listed = json.loads(exchanged(gateway, "/admin/v1/traces?limit=100", None).partition(b"{")[2].join([b"{", b""]))
+    assert len(listed["data"]) >= 9
+    return [exchanged(gateway, f"/admin/v1/traces/{row['span_id']}", None) for row in listed["data"]]
 
 
 def exchanged(gateway: Gateway, path: str, body: bytes | None) -> bytes:
