@@ -137,3 +137,26 @@ def test_nothing_is_asked_of_the_net_but_the_images() -> None:
     for values in SETS:
         for text in strings(list(made(values))):
             assert "latest" not in text.split(":"), text
+
+
+@pytest.mark.parametrize(
+    ("limit", "budget"),
+    [
+        ("8Gi", 6 * 1024**3),
+        ("1.5Gi", int(0.75 * 1.5 * 1024**3)),
+        ("4000M", 3_000_000_000),
+        ("800000000", 600_000_000),
+    ],
+)
+def test_workers_are_held_to_the_memory_of_the_container_and_not_of_the_node(
+    limit: str, budget: int, tmp_path: Path
+) -> None:
+    given = ("--values", str(CHART / "ci" / "local-workers.yaml"), "--set-string", f"resources.limits.memory={limit}")
+    file = tmp_path / "trilemma.yaml"
+    file.write_text(config_text(rendered(*given)))
+    assert load_settings(file).server.memory_budget_bytes == budget
+
+
+def test_a_budget_that_is_given_stays() -> None:
+    given = ("--values", str(CHART / "ci" / "local-workers.yaml"), "--set", "config.server.memory_budget_bytes=12345")
+    assert "memory_budget_bytes: 12345\n" in config_text(rendered(*given))

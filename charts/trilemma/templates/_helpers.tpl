@@ -40,11 +40,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- add (int .Values.preStopSeconds) (ceil ($server.drain_s | default 20)) 15 }}
 {{- end }}
 
+{{/* Bytes that the workers together may take: three quarters of the container's limit, which processes in it cannot see. */}}
+{{- define "trilemma.memoryBudget" -}}
+{{- $limit := toString .Values.resources.limits.memory }}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- $unit := regexFind "[A-Za-z]*$" $limit }}
+{{- if not (hasKey $units $unit) }}{{ fail (printf "resources.limits.memory: `%s` is in no unit that is known here" $limit) }}{{ end }}
+{{- mulf 0.75 (float64 (trimSuffix $unit $limit)) (get $units $unit) | int64 }}
+{{- end }}
+
 {{/* trilemma.yaml: the values' `config`, with what only the chart knows. */}}
 {{- define "trilemma.config" -}}
 {{- $config := deepCopy .Values.config }}
 {{- $listen := dict "host" "0.0.0.0" "port" 8080 }}
 {{- $_ := set $config "server" (mergeOverwrite ($config.server | default dict) $listen) }}
+{{- $local := false }}
+{{- range $config.variants }}{{ if ne .engine "openai" }}{{ $local = true }}{{ end }}{{ end }}
+{{- if and $local (not $config.server.memory_budget_bytes) .Values.resources.limits.memory }}
+{{- $_ := set $config.server "memory_budget_bytes" (include "trilemma.memoryBudget" . | int64) }}
+{{- end }}
 {{- if .Values.database.secret }}
 {{- $_ := set $config "store" (mergeOverwrite ($config.store | default dict) (dict "database_url" "env:TRILEMMA_DATABASE_URL")) }}
 {{- end }}
