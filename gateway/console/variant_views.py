@@ -95,7 +95,7 @@ def _now(view: VariantView, running: int) -> list[Fact]:
 
 def _circuit(shut_s: float | None) -> Fact:
     if shut_s is None:
-        return Fact(name="Circuit", value="closed", note="it is called")
+        return Fact(name="Circuit", value="closed")
     note = f"tried again in {seconds(shut_s)}" if shut_s else "being tried"
     return Fact(name="Circuit", value="open", note=note, tone="bad")
 

@@ -76,7 +76,7 @@ function across(values) {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   if (least <= 0 || most / least < WIDE) return { type: "linear", rangemode: "tozero" };
   const margin = 0.08 * Math.log10(most / least);
-  return { type: "log", dtick: "D2", range: [Math.log10(least) - margin, Math.log10(most) + margin] };
+  return { type: "log", dtick: "D2", tickformat: "~g", range: [Math.log10(least) - margin, Math.log10(most) + margin] };
 }
 
 function upwards(values) {
