@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from gateway.decisions.fault import is_ours
 from gateway.decisions.types import OutcomeRow
 from gateway.metrics.overhead import overhead_s
 from gateway.metrics.registry import Metered
 from gateway.routing.exchange import Exchange
+from gateway.routing.request import Route
 from gateway.telemetry.attributes import OPERATIONS
 from gateway.telemetry.seen import Seen
 from gateway.telemetry.stages import STAGES
@@ -75,7 +77,8 @@ class Metrics:
         self._times(seen, exchange)
         self._answer(exchange, outcome, exemplar)
         self._decision(exchange, outcome)
-        self._promises(exchange.tenant.sla, tenant, outcome)
+        if _counts(exchange, outcome):
+            self._promises(exchange.tenant.sla, tenant, outcome)
 
     def _times(self, seen: Seen, exchange: Exchange) -> None:
         timeline = seen.timeline
@@ -148,9 +151,17 @@ class Metrics:
             ("max_cost_usd", sla.max_cost_usd, outcome.cost_usd, sla.max_cost_usd),
         )
         for promise, promised, observed, limit in held:
-            if promised is not None and observed is not None and outcome.ending != "cancelled":
+            if promised is not None and observed is not None:
                 self._of("trilemma_sla_requests_total", tenant, promise).inc()
                 self._of("trilemma_sla_broken_total", tenant, promise).inc(limit is not None and observed > limit)
+
+
+def _counts(exchange: Exchange, outcome: OutcomeRow) -> bool:
+    """Whether a promise is about it, as the report has it: answered, or not answered by our doing."""
+    if exchange.request.route is Route.EMBEDDINGS:
+        return False
+    decided = exchange.decision is not None
+    return outcome.ending == "done" or is_ours(outcome.ending, outcome.error_type, decided=decided)
 
 
 def _said(value: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -13,7 +14,7 @@ from prometheus_client.samples import Sample
 
 from gateway.metrics.catalogue import FAMILIES
 from gateway.metrics.registry import MAX_CHILDREN, OTHER, Metered
-from gateway.tenants.types import Role
+from gateway.tenants.types import Role, Tenant
 from tests.gateways import HELLO, RunningGateway, behind
 from tests.providers import Answer, chat_events, completion_body
 from tests.tenancy import bearer, with_tenant
@@ -97,6 +98,23 @@ async def test_an_exemplar_leads_to_a_trace_that_was_kept_and_to_no_other(tmp_pa
             await gateway.services.tracing.traces.flush()
         assert bool(found) is expected
         assert gateway.services.tracing.traces.stats.written == len(found)
+
+
+async def test_what_a_tenant_brought_about_itself_breaks_no_promise(tmp_path: Path) -> None:
+    promised: dict[str, Any] = {"sla": {"availability": 0.99}, "quotas": {"requests_per_min": 2}}
+    async with behind(tmp_path, PARIS, tenants=[{"id": "unused"}]) as (gateway, (provider,)):
+        operator = bearer((await with_tenant(gateway, "ops", role=Role.ADMIN)).text)
+        tenant = msgspec.convert({"id": "law"} | promised, Tenant)
+        fields = {name: getattr(tenant, name) for name in promised}
+        key = bearer((await with_tenant(gateway, "law", **fields)).text)
+        provider.script[:] = [PARIS, BROKEN]
+        uncached = HELLO | {"cache": {"mode": "no-store"}}
+        statuses = [(await gateway.post(CHAT, uncached, **key))[0].status for _ in range(4)]
+        assert (statuses[0], statuses[2:]) == (200, [429, 429])
+        assert statuses[1] >= 500
+        told = await scraped(gateway, **operator)
+    assert value(told, "trilemma_sla_requests_total", tenant="law", promise="availability") == 2
+    assert value(told, "trilemma_sla_broken_total", tenant="law", promise="availability") == 1
 
 
 async def test_with_tenants_the_metrics_are_for_operators(tmp_path: Path) -> None:
