@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.observability_tables import DOCUMENT, rewritten
+
 ROOT = Path(__file__).parents[1]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 DOCUMENTS = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -33,3 +35,8 @@ def functions(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = ast.FunctionDef | ast.AsyncFunctionDef
     return {node.name for node in ast.walk(tree) if isinstance(node, found) and node.name.startswith("test_")}
+
+
+def test_what_is_traced_measured_and_logged_is_what_the_document_lists() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == rewritten(text), "python -m tests.observability_tables"
