@@ -229,3 +229,5 @@ class VariantStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Times its worker was restarted after dying."""
     starts_in_s: float | None = None
     """Seconds until it can answer, as far as known, while `loading`."""
+    started_in_s: float | None = None
+    """Seconds from the start of its last process until it could answer; None before the first."""

@@ -124,6 +124,7 @@ class Slot:
             message=self._message(state, build, now_s=now_s),
             restarts=self.restarts,
             starts_in_s=self._starts_in_s(run, now_s) if run and state is WorkerState.LOADING else None,
+            started_in_s=self.cold_start_s,
         )
 
     def _state(self, build: BuildChild | None) -> WorkerState:

@@ -21,6 +21,7 @@ def response_headers(exchange: Exchange, *, when: Literal["whole", "stream"]) ->
         "X-Trilemma-Decision": exchange.decision_id,
         "X-Trilemma-Policy": exchange.policy_hash,
         "X-Trilemma-Cache": exchange.cache,
+        "X-Trilemma-Trace-Id": exchange.timeline.trace_id,
         "Server-Timing": server_timing(exchange.stages),
     }
     if exchange.variant is not None:

@@ -75,8 +75,9 @@ class Live(Collector):
             if status.load is not None:
                 yield "trilemma_variant_resident_bytes", (name,), status.load.resident_bytes
                 yield "trilemma_variant_tokens_per_second", (name,), status.load.tokens_per_s
-            if view.card is not None:
-                yield "trilemma_variant_start_seconds", (name,), view.card.cold_start_s
+            measured_s = None if view.card is None else view.card.cold_start_s
+            if (start_s := status.started_in_s or measured_s) is not None:
+                yield "trilemma_variant_start_seconds", (name,), start_s
 
     def _log(self) -> Iterator[Sample]:
         stats = self._services.log.stats

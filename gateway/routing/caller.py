@@ -9,7 +9,7 @@ from contextlib import aclosing, contextmanager
 from backends.client import VariantClient
 from backends.errors import BackendError, BadRequestError, UpstreamTimeoutError
 from backends.protocol import Usage
-from backends.types import Capability, Variant
+from backends.types import Capability, Variant, WorkerState
 from gateway.ledger.bound import bound
 from gateway.ledger.ledger import Hold, Ledger
 from gateway.limits.limiter import Limiter
@@ -22,7 +22,7 @@ from gateway.routing.patience import Patience, patience_with
 from gateway.routing.settings import CallSettings
 from gateway.settings import ServerSettings
 from gateway.telemetry.attributes import attempt_attributes
-from gateway.telemetry.spans import lay_worker_spans
+from gateway.telemetry.spans import lay_start, lay_worker_spans
 
 __all__ = ("Caller",)
 
@@ -89,9 +89,13 @@ class Caller:
         self, exchange: Exchange, call: Call, variant: Variant, *, most_s: float, others: Others
     ) -> AsyncGenerator[Event, None]:
         """The answer of a variant that is started where it has to be, with the names the caller knows it by."""
+        warm = self._catalogue.view(variant.name).status.state is WorkerState.WARM
         with exchange.stage("load", within=call.span):
             start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
             await self._catalogue.start(variant.name, timeout_s=start_s)
+        if not warm and call.span is not None:
+            status = self._catalogue.view(variant.name).status
+            lay_start(exchange.timeline, call.span, took_s=status.started_in_s)
         call.until_s = exchange.elapsed_s + most_s
         with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant, most_s=most_s):
             async with aclosing(self._answer(exchange, call, variant, client, others=others)) as events:

@@ -6,7 +6,7 @@ from backends.protocol import Timings
 from gateway.telemetry.timeline import Span, Timeline
 from gateway.traces.types import KeptSpan
 
-__all__ = ("kept_spans", "lay_worker_spans", "span_id")
+__all__ = ("kept_spans", "lay_start", "lay_worker_spans", "span_id")
 
 
 def span_id(span: Span) -> str:
@@ -32,6 +32,13 @@ def lay_worker_spans(timeline: Timeline, attempt: Span, timings: Timings | None)
         if took_s > 0:
             timeline.add(f"worker.{name}", within=attempt, began_s=ended_s - took_s, ended_s=ended_s)
             ended_s -= took_s
+
+
+def lay_start(timeline: Timeline, attempt: Span, *, took_s: float | None) -> None:
+    """Lay the start of a worker that was waited for inside the attempt; it may have begun before, and ends now."""
+    if took_s is not None:
+        now_s = timeline.clock.monotonic_s()
+        timeline.add("worker.load", within=attempt, began_s=now_s - took_s, ended_s=now_s)
 
 
 def _kept(timeline: Timeline, span: Span) -> KeptSpan:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from backends.types import VariantStatus, WorkerState
 from gateway.telemetry.names import ATTRIBUTES, SPANS
 from gateway.telemetry.stages import STAGES
-from tests.gateways import HELLO, behind, until
+from tests.gateways import HELLO, Fleet, behind, local, running, until
 from tests.otlp_receiver import attributes, collector
-from tests.providers import Answer, chat_events, completion_body
+from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
 
 CHAT = "/v1/chat/completions"
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -135,3 +136,16 @@ async def test_timings_of_another_kind_are_left_aside(tmp_path: Path) -> None:
     async with behind(tmp_path, Answer(body=json.dumps(body).encode())) as (gateway, _):
         response, answer = await gateway.post(CHAT, HELLO)
         assert (response.status, "timings" in answer) == (200, False)
+
+
+async def test_a_start_that_a_request_waited_for_is_part_of_its_attempt(tmp_path: Path) -> None:
+    socket_path = tmp_path / "v.sock"
+    async with collector("http") as seen, ScriptedProvider(PARIS, socket_path=socket_path):
+        warm = VariantStatus(name="v", state=WorkerState.WARM, socket_path=str(socket_path), started_in_s=0.5)
+        fleet = Fleet({"v": VariantStatus(name="v", state=WorkerState.COLD)}, starts={"v": warm})
+        telemetry = told(seen.endpoint, "http", sample=1.0)
+        async with running(tmp_path, local("v"), fleet=fleet, telemetry=telemetry) as gateway:
+            response, _ = await gateway.post(CHAT, HELLO)
+            assert response.status == 200
+        [attempt] = seen.named("attempt v")
+        assert {"load", "worker.load"} <= {span.name for span in seen.below(attempt)}
