@@ -12,7 +12,7 @@ from litestar.connection import ASGIConnection
 
 from gateway.api.access import anyone, needs, proven_by
 from gateway.api.database import database_work
-from gateway.console.cookies import token_of
+from gateway.console.cookies import session_token
 from gateway.errors import AuthenticationError
 from gateway.services import Services
 from gateway.tenants.types import Principal, Role
@@ -41,7 +41,7 @@ async def _found(connection: Connection, *, use: bool) -> Principal:
     services: Services = connection.app.state.services
     if services.directory.keyless:
         return anyone(connection)
-    token = token_of(connection)
+    token = session_token(connection)
     if token is None:
         raise AuthenticationError("sign in first")
     sessions, now_s = services.console.sessions, services.clock.wall_s()

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from gateway.api.request_id import request_id
+from gateway.console.cookies import from_elsewhere
 from gateway.console.render import page
 from gateway.errors import ApiError, AuthenticationError, InternalError, InvalidRequestError, NotFoundError
 from gateway.services import Services
@@ -51,7 +52,7 @@ def _not_signed_in(request: Asked, error: AuthenticationError) -> Response[Any]:
     browser sends it.
     """
     asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-    if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+    if from_elsewhere(request):
         return page(request, "again.html", asked=asked)
     services: Services = request.app.state.services
     if services.directory.keyless:

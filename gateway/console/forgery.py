@@ -1,6 +1,6 @@
 """What changes something must come from a page of ours: it says so by a token, and the browser by its headers.
 
-The token is made from the browser's cookie by a one-way function, so that it is bound to the session, differs from
+The token is made from a cookie of the browser by a one-way function, so that it is bound to the session, differs from
 what proves it, and needs no storage. Other sites can neither read nor guess it; besides that, the cookie is not sent
 with their requests (`SameSite=Strict`), and browsers tell in `Sec-Fetch-Site` or `Origin` where a request is from.
 """
@@ -18,7 +18,7 @@ from litestar.datastructures import Headers
 from litestar.handlers import BaseRouteHandler
 
 from gateway.api.body import body_of
-from gateway.console.cookies import token_of
+from gateway.console.cookies import form_secrets
 from gateway.errors import ForbiddenError, InvalidRequestError
 
 __all__ = ("FIELD", "HEADER", "form_of", "form_token", "unforged")
@@ -33,9 +33,9 @@ MAX_FIELDS = 100
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
-def form_token(token: str) -> str:
+def form_token(secret: str) -> str:
     """What the forms of this browser carry."""
-    return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
 
 async def form_of(request: Request[Any, Any, Any]) -> dict[str, str]:
@@ -61,11 +61,11 @@ async def unforged(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteH
         return
     if not _from_here(connection.headers):
         raise ForbiddenError("this was sent from another site; open the console itself and try again")
-    token = token_of(connection)
     given = connection.headers.get(HEADER)
     if given is None and isinstance(connection, Request):
         given = (await form_of(connection)).get(FIELD)
-    if token is None or given is None or not hmac.compare_digest(form_token(token).encode(), given.encode()):
+    expected = [form_token(secret).encode() for secret in form_secrets(connection)]
+    if given is None or not any(hmac.compare_digest(one, given.encode()) for one in expected):
         raise ForbiddenError("the page this came from is out of date; reload it and try again")
 
 

@@ -16,10 +16,9 @@ from litestar.response import Redirect
 from gateway.api.access import OPEN, may
 from gateway.api.database import database_work
 from gateway.console.access import PAGE
-from gateway.console.cookies import set_token, token_of
+from gateway.console.cookies import forget_session, keep_session, session_token
 from gateway.console.forgery import form_of
 from gateway.console.render import page
-from gateway.console.sessions import new_token
 from gateway.errors import AuthenticationError
 from gateway.services import Services
 from gateway.tenants.types import Principal, Role
@@ -82,12 +81,12 @@ async def sign_in(request: Asked, services: NamedDependency[Services]) -> Respon
 @post("/logout", opt=PAGE, status_code=303)
 async def sign_out(request: Asked, services: NamedDependency[Services]) -> Response[Any]:
     """End the session, here and on every replica."""
-    token = token_of(request)
+    token = session_token(request)
     if token is not None and not services.directory.keyless:
         async with database_work():
             await asyncio.to_thread(services.console.sessions.end, token)
     response: Response[Any] = Redirect(f"{HOME}/login", status_code=303)
-    set_token(response, request, new_token())
+    forget_session(response, request)
     return response
 
 
@@ -96,7 +95,7 @@ async def _begun(request: Asked, services: Services, who: Principal, key_id: str
         token = await asyncio.to_thread(services.console.sessions.begin, key_id, now_s=services.clock.wall_s())
     logger.info("key %s of tenant %s signed in to the console", key_id, who.tenant.id)
     response: Response[Any] = Redirect(target, status_code=303)
-    set_token(response, request, token)  # Never the one from before: somebody else may have planted it.
+    keep_session(response, request, token)  # Made now: one from before may have been planted by somebody else.
     return response
 
 

@@ -12,7 +12,7 @@ from gateway import __version__
 from gateway.api.access import principal, tenant_of
 from gateway.console import amounts
 from gateway.console.assets import asset_url
-from gateway.console.cookies import set_token, token_of, token_or_new
+from gateway.console.cookies import form_secret, keep_visitor
 from gateway.console.forgery import FIELD, form_token
 
 __all__ = ("NAVIGATION", "environment", "fragment", "page")
@@ -63,23 +63,20 @@ def page(
         headers: Of the answer; the protective ones come by themselves.
         values: What the template names; `csrf`, `who` and `path` are always there.
     """
-    known = token_of(request)
-    token = token_or_new(request)
-    response = _rendered(template, request, values | {"csrf": form_token(token)}, status, headers)
-    if known is None:
-        set_token(response, request, token)
+    response = _rendered(template, request, values, status, headers)
+    keep_visitor(response, request)
     return response
 
 
 def fragment(request: Asked, template: str, **values: object) -> Response[str]:
     """A part of a page, which takes the place of the one that is there."""
-    return _rendered(template, request, values | {"csrf": form_token(token_or_new(request))}, 200, None)
+    return _rendered(template, request, values, 200, None)
 
 
 def _rendered(
     template: str, request: Asked, values: dict[str, object], status: int, headers: dict[str, str] | None
 ) -> Response[str]:
-    always = {"who": _who(request), "path": request.url.path}
+    always = {"who": _who(request), "path": request.url.path, "csrf": form_token(form_secret(request))}
     html = environment().get_template(template).render(always | values)
     return Response(html, media_type=HTML, status_code=status, headers=headers)
 
