@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -20,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.clock import Clock
+from gateway.environment import from_environment
 from gateway.routing.breaker import Breaker
 from gateway.routing.settings import CallSettings
 from gateway.shared.patience import bounded
@@ -141,7 +141,7 @@ async def open_redis(settings: CacheSettings, *, clock: Clock) -> AsyncGenerator
         yield None
         return
     pool = BlockingConnectionPool.from_url(
-        _address(settings.url),
+        from_environment(settings.url, key="cache.url"),
         max_connections=AT_ONCE + 1,  # And one for the probe.
         socket_connect_timeout=LONGEST_TURN_S,  # Beyond any bound of ours, which tells busy from slow.
         retry=Retry(NoBackoff(), 0),
@@ -152,13 +152,3 @@ async def open_redis(settings: CacheSettings, *, clock: Clock) -> AsyncGenerator
         yield shared
     finally:
         await shared.aclose()
-
-
-def _address(url: str) -> str:
-    """The URL itself, which may hold a password and is told to nobody."""
-    place = url.removeprefix("env:")
-    if place == url:
-        return url
-    if not (found := os.environ.get(place)):
-        raise RuntimeError(f"cache.url takes its value from {place}, which is not set")
-    return found

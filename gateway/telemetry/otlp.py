@@ -6,7 +6,6 @@ send them, and what does not fit is dropped.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from gateway.environment import from_environment
 from gateway.telemetry import names
 from gateway.telemetry.settings import OtlpSettings
 from gateway.telemetry.timeline import Timeline
@@ -117,9 +117,12 @@ def open_otlp(settings: OtlpSettings) -> Otlp:
     """The way to the collector that is configured; it is not asked anything yet.
 
     Raises:
-        RuntimeError: A header's value is to come from the environment and is not there.
+        MissingVariableError: A header's value is to come from the environment and is not there.
     """
-    headers = {name.lower(): _secret(name, value) for name, value in settings.headers.items()}
+    headers = {
+        name.lower(): from_environment(value, key=f"telemetry.otlp.headers.{name}")
+        for name, value in settings.headers.items()
+    }
     exporter = (_grpc if settings.protocol == "grpc" else _http)(settings, headers)
     return Otlp(exporter, service_name=settings.service_name, max_queue=settings.max_queue)
 
@@ -139,15 +142,6 @@ def _http(settings: OtlpSettings, headers: dict[str, str]) -> SpanExporter:
     endpoint = settings.endpoint.rstrip("/")
     traces = endpoint if endpoint.endswith("/v1/traces") else f"{endpoint}/v1/traces"
     return OTLPSpanExporter(endpoint=traces, headers=headers, timeout=settings.timeout_s)
-
-
-def _secret(name: str, value: str) -> str:
-    place = value.removeprefix("env:")
-    if place == value:
-        return value
-    if not (found := os.environ.get(place)):
-        raise RuntimeError(f"telemetry.otlp.headers.{name} takes its value from {place}, which is not set")
-    return found
 
 
 def _context(timeline: Timeline, span_id: int, *, remote: bool) -> SpanContext:
