@@ -1,7 +1,7 @@
 """The store of traces under a flood: ten minutes of as many traces as are ever kept, and what the store then takes.
 
-Time is compressed: a second of the flood is written at once, and every ten of them the bounds are enforced, as the gateway
-does by the clock. Writes `benchmarks/results/traces.json`.
+Time is compressed: a second of the flood is written at once, and every ten of them the bounds are enforced, as the
+gateway does by the clock. Writes `benchmarks/results/traces.json`.
 
     .venv/bin/python benchmarks/traces.py
 """

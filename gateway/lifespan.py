@@ -35,7 +35,6 @@ from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.live import Live
-from gateway.metrics.metrics import Metrics
 from gateway.metrics.promises import PromiseGauges
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
@@ -60,8 +59,8 @@ from gateway.shared.replicas import Replicas
 from gateway.sla.promises import Promises
 from gateway.sla.report import Reports
 from gateway.telemetry.otlp import open_otlp
-from gateway.telemetry.request_log import RequestLog
-from gateway.telemetry.telemetry import Reporter, Telemetry
+from gateway.telemetry.reporters import reporters_of
+from gateway.telemetry.telemetry import Telemetry
 from gateway.telemetry.tracing import Tracing
 from gateway.tenants.directory import Directory, open_directory
 from gateway.tenants.store import TenantStore
@@ -122,7 +121,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     signals = _signals(ground)
     tracing, registry = _tracing(ground), CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    reporters = _reporters(settings, tracing, registry)
+    reporters = reporters_of(settings.telemetry, tracing=tracing, registry=registry)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
     await ground.estimators.refresh()
@@ -253,16 +252,6 @@ def _signals(ground: _Ground) -> Signals:
     signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
     ground.stack.push_async_callback(signals.aclose)
     return signals
-
-
-def _reporters(settings: Settings, tracing: Tracing, registry: CollectorRegistry) -> list[Reporter]:
-    """Who is told of requests that have ended; tracing first, for the others tell which traces are kept."""
-    found: list[Reporter] = [tracing]
-    if settings.telemetry.metrics:
-        found.append(Metrics(registry))
-    if settings.telemetry.request_log != "none":
-        found.append(RequestLog(settings.telemetry.request_log))
-    return found
 
 
 def _tracing(ground: _Ground) -> Tracing:

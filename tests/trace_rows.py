@@ -69,7 +69,8 @@ def trace(number: int = 1, /, **changes: Any) -> TraceRow:
 
 _ids = st.text("0123456789abcdef", min_size=16, max_size=16)
 _seconds = st.floats(0, 1e4, allow_nan=False)
-_plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
+_numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+_plain = st.none() | st.booleans() | _numbers | st.text(max_size=20)
 _json = st.recursive(
     _plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
 )
