@@ -6,17 +6,22 @@ import asyncio
 import time
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 
 from backends.errors import OverloadedError
-from backends.types import LoadReport, VariantStatus, WorkerState
+from backends.models.manifest import TaskScore
+from backends.types import LoadReport, Variant, VariantStatus, WorkerState
+from gateway.console.render import environment
 from gateway.console.sessions import console_sessions
+from gateway.console.variant_views import variant_card
 from gateway.decisions.types import Ending
+from gateway.routing.catalogue import VariantView
 from gateway.tenants.types import Quotas, Spend
 from policies.promises.types import Sla
 from tests.consoles import browser, signed_in
 from tests.decision_rows import decision, outcome
-from tests.gateways import Fleet, RunningGateway, local, running, until
+from tests.gateways import CARD, Fleet, RunningGateway, local, running, until
 from tests.tenancy import with_tenant
 
 PROMISED = Sla(window_s=3600, latency_p95_s=0.5, availability=0.99)
@@ -167,3 +172,15 @@ async def test_an_open_page_alone_keeps_no_session_alive(tmp_path: Path) -> None
         assert await asyncio.to_thread(seen_at_s) == minutes_ago_s
         assert (await page.get("/console"))[0].status == 200
         assert (await asyncio.to_thread(seen_at_s) or 0) > minutes_ago_s + 500
+
+
+def test_a_card_tells_how_a_variant_measured() -> None:
+    variant = msgspec.convert(local("v"), Variant)
+    measured = msgspec.structs.replace(CARD, tasks={HOSTILE: TaskScore(correct=3, total=4)})
+    view = VariantView(variant=variant, status=warm("v"), card=measured, shut_s=2.5)
+    card = variant_card(view, None)
+    always = {"csrf": "0", "cards": [card], "who": None}
+    html = environment().get_template("variants_list.html").render(always)
+    for text in ("0.75 ± 0.04", "100 ms", "100 tokens/s", "3.0 s", "3 of 4", "tried again in 2.5 s", "open"):
+        assert text in html, text
+    assert "<script>" not in html
