@@ -65,7 +65,14 @@ MATRIX = {
 }
 """The least role of every route."""
 
-FILLED = {"{tenant_id}": "nobody", "{key_id}": "none", "{decision_id}": "dec_0", "{model}": "auto", "{version}": "1", "{trace}": "none"}
+FILLED = {
+    "{tenant_id}": "nobody",
+    "{key_id}": "none",
+    "{decision_id}": "dec_0",
+    "{model}": "auto",
+    "{version}": "1",
+    "{trace}": "none",
+}
 REFUSED = {401, 403}
 
 
