@@ -33,6 +33,7 @@ FIRST_PORT = 18110
 ALONE, CROWD, CALLERS = 150, 600, 16
 OFF = {"traces": {"enabled": False}, "metrics": False, "request_log": "none"}
 BODY = {"messages": [{"role": "user", "content": "What is the capital of Japan?"}], "cache": {"mode": "no-store"}}
+SLOWLY = "Think about it."
 ANSWER = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Tokyo."}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
@@ -107,7 +108,9 @@ async def _ask(session: aiohttp.ClientSession, port: int, body: dict[str, Any]) 
 
 async def _covered(session: aiohttp.ClientSession, port: int) -> dict[str, float]:
     """Of kept traces, the median share of the request's time that lies in some stage; by how it was answered."""
-    kinds = {"whole": BODY, "cache_hit": {key: value for key, value in BODY.items() if key != "cache"}}
+    slow = BODY | {"messages": [{"role": "user", "content": SLOWLY}]}
+    hit = {key: value for key, value in BODY.items() if key != "cache"}
+    kinds = {"answer_of_50_ms": slow, "instant_answer": BODY, "cache_hit": hit}
     found = {}
     for kind, body in kinds.items():
         since_s = time.time()
@@ -135,7 +138,9 @@ async def _shares(session: aiohttp.ClientSession, port: int, since_s: float) -> 
     return statistics.median(shares)
 
 
-async def _answer(_: web.Request) -> web.Response:
+async def _answer(request: web.Request) -> web.Response:
+    if SLOWLY.encode() in await request.read():
+        await asyncio.sleep(0.05)
     return web.json_response(ANSWER)
 
 

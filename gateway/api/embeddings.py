@@ -34,6 +34,7 @@ __all__ = ("embeddings",)
 async def embeddings(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Embed texts with the first variant of the requested model that can."""
     tenant, timeline = principal(request).tenant, timeline_of(request.scope)
+    timeline.until_now("http")
     with timeline.stage("body"):
         received = await body_of(request)
     with timeline.stage("parse"):

@@ -64,6 +64,7 @@ async def generate(request: Request[Any, Any, State], services: Services, parse:
         ApiError: There is no answer, or the request is none.
     """
     tenant, timeline = principal(request).tenant, timeline_of(request.scope)
+    timeline.until_now("http")
     with timeline.stage("body"):
         body = await body_of(request)
     with timeline.stage("parse"):
