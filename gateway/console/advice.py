@@ -32,6 +32,8 @@ _OURS = "This is the gateway's own work: look whether its machine is short of pr
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
+        "http": _OURS,
+        "schedule": _OURS,
         "auth": _OURS,
         "body": "The request came in slowly, from its caller or over the network between.",
         "parse": _OURS,
