@@ -7,6 +7,7 @@ const stop = document.getElementById("stop");
 const columns = [...document.querySelectorAll(".answer[data-model]")];
 const running = new Map();
 
+document.getElementById("needs-script").hidden = true;
 document.getElementById("playground").hidden = false;
 
 const part = (column, name) => column.querySelector(`[data-part="${name}"]`);
