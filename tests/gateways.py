@@ -30,6 +30,7 @@ from gateway.routing.exchange import Exchange
 from gateway.server import ApiServer
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.telemetry import names
 from tests.providers import Answer, ScriptedProvider
 
 __all__ = (
@@ -45,6 +46,7 @@ __all__ = (
     "opened",
     "remote",
     "running",
+    "tried",
     "until",
 )
 
@@ -209,6 +211,15 @@ def exchange(services: Services, **fields: Any) -> Exchange:
     """A chat request that has just been taken up."""
     request = parse_chat(json.dumps(HELLO | fields).encode(), {})
     return Exchange(request, clock=services.clock, log=services.log, request_id="req_1")
+
+
+def tried(taken: Exchange) -> list[tuple[str, str, str | None]]:
+    """Its attempts as they ended: variant, role, error type; each is a span of its own that says the same."""
+    spans = [span.attributes for span in taken.timeline.spans if span.name == "attempt"]
+    told = [(found[names.VARIANT], found[names.ROLE], found.get(names.ERROR_TYPE)) for found in spans]
+    ended = [(attempt.variant, str(attempt.role), attempt.error_type) for attempt in taken.attempts]
+    assert sorted(told, key=str) == sorted(ended, key=str)
+    return ended
 
 
 def _settings(variants: Sequence[dict[str, Any]], sections: dict[str, Any]) -> Settings:

@@ -18,6 +18,7 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.hedge import Hedging
 from gateway.routing.retry import Failure, Retries
 from gateway.routing.settings import CallSettings
+from gateway.telemetry import names
 from policies.types import CascadePlan
 
 __all__ = ("Dispatcher",)
@@ -101,6 +102,8 @@ class Dispatcher:
         with exchange.stage("judge"):
             reason = await self._judge.reason(plan, held, exchange.request.all_checks)
         exchange.attempts[-1] = replace(exchange.attempts[-1], held=reason or "good_enough")
+        if call.span is not None:
+            call.span.attributes[names.HELD] = reason or "good_enough"
         if reason is not None and self._caller.remaining_s(exchange) > 0 and allowed(exchange, plan.then):
             then, sent = Call.to(plan.then, exchange.decision, role="escalation"), False
             try:

@@ -16,8 +16,9 @@ import pytest
 
 from gateway.routing.exchange import Exchange
 from gateway.services import Services
+from gateway.telemetry import names
 from policies.policy import Cascade, Rule, Then
-from tests.gateways import HELLO, USAGE_EVENT, exchange, opened, remote, running
+from tests.gateways import HELLO, USAGE_EVENT, exchange, opened, remote, running, tried
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
 
 CASCADE = Cascade(first="tiny", then="full", threshold=0.6, escalates=0.2, recovers=0.95)
@@ -100,6 +101,9 @@ async def test_an_unsure_answer_is_escalated_and_both_are_paid_for(tmp_path: Pat
         assert (first.variant, first.held, first.error_type) == ("tiny", "low_confidence", None)
         assert (first.confidence, second.confidence) == (pytest.approx(0.3), None)
         assert (second.variant, second.held) == ("full", None)
+        assert tried(taken) == [("tiny", "first", None), ("full", "escalation", None)]
+        held = [span.attributes.get(names.HELD) for span in taken.timeline.spans if span.name == "attempt"]
+        assert held == ["low_confidence", None]
         assert taken.cost_usd == pytest.approx(13e-6 + 130e-6) == pytest.approx(first.cost_usd + second.cost_usd)
         assert first.propensity == second.propensity == 1.0, "one choice led to both"
         assert asked(full) == [None]

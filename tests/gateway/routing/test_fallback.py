@@ -11,12 +11,11 @@ import msgspec
 import pytest
 
 from gateway.errors import ApiError, QuotaError, UpstreamFailedError
-from gateway.routing.exchange import Exchange
 from gateway.services import Services
 from gateway.tenants.types import Spend, Tenant
 from policies.policy import Cascade, Rule, Then
 from policies.types import Candidate, ExclusionReason, RoutingRequest
-from tests.gateways import exchange, opened, remote
+from tests.gateways import exchange, opened, remote, tried
 from tests.providers import Answer, ScriptedProvider, completion_body
 
 GOOD = Answer(body=completion_body("Paris"))
@@ -42,10 +41,6 @@ async def variants(
         if dear is not None:
             made[dear]["price"] = DEAR
         yield await stack.enter_async_context(opened(directory, *made, calls=calls, **sections)), providers
-
-
-def tried(taken: Exchange) -> list[tuple[str, str, str | None]]:
-    return [(attempt.variant, attempt.role, attempt.error_type) for attempt in taken.attempts]
 
 
 class Broken:

@@ -16,7 +16,7 @@ from gateway.routing.exchange import Exchange
 from gateway.services import Services
 from gateway.tenants.types import Spend, Tenant
 from policies.policy import Hedge, Rule, Then
-from tests.gateways import USAGE_EVENT, exchange, opened, remote, until
+from tests.gateways import USAGE_EVENT, exchange, opened, remote, tried, until
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
 
 WHOLE = Answer(body=completion_body("Paris"))
@@ -60,10 +60,6 @@ async def answered(services: Services, *, stream: bool, **fields: Any) -> Exchan
     assert said
     assert {event["model"] for event in said} == {taken.variant}
     return taken
-
-
-def tried(taken: Exchange) -> list[tuple[str, str, str | None]]:
-    return [(attempt.variant, attempt.role, attempt.error_type) for attempt in taken.attempts]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
