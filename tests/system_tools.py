@@ -6,11 +6,13 @@ names parted by commas, makes it a failure instead.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +61,16 @@ def _prometheus(name: str) -> Path:
             for package in Path(directory).glob("prometheus_*.deb"):
                 subprocess.run(["dpkg", "-x", package, TOOLS / "prometheus"], check=True, timeout=WITHIN_S)
     return program if program.exists() else _missing("prometheus", "`apt-get install prometheus`")
+
+
+def fetch(*tools: Callable[[], object]) -> None:
+    """Have tools at hand before the first test, whose time is not to be spent on that.
+
+    What is missing is said by the tests that need it.
+    """
+    for tool in tools:
+        with contextlib.suppress(pytest.skip.Exception, pytest.fail.Exception):
+            tool()
 
 
 def _may_install() -> bool:

@@ -15,6 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.serving import CONFIG, ROOT, Gateway, serving
+from tests.system_tools import chromium, fetch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tools() -> None:
+    fetch(chromium)
 
 
 @pytest.fixture(scope="session")
