@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-__all__ = ("TOOLS", "chromium", "prometheus", "promtool")
+__all__ = ("TOOLS", "chromium", "fetch", "prometheus", "promtool")
 
 TOOLS = Path(__file__).parents[1] / "var" / "tools"
 WITHIN_S = 600
