@@ -35,7 +35,7 @@ async def test_a_path_with_a_control_character_names_nothing(gateway: RunningGat
     named = [
         (method, route.path_format)
         for route in gateway.server.app.routes
-        if route.path_parameters
+        if route.path_parameters and not route.path_format.startswith("/console")  # Pages take no key.
         for method in route.route_handler_map
         if method != "OPTIONS"
     ]
