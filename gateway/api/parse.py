@@ -26,6 +26,7 @@ Body = ChatBody | CompletionBody
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _INDEX = re.compile(r"\[.*?\]")
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "content": ("never", "traced"),
     "cache.mode": ("default", "no-cache", "no-store"),
     "budget.without_ledger": ("closed", "last_known"),
     "checks.place": ("whole", "anywhere"),
