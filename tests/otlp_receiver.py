@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 from aiohttp import web
@@ -16,11 +16,17 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 __all__ = ("Collector", "attributes", "collector")
 
 
+TOO_LONG_S = 5.0
+
+
 @dataclass
 class Collector:
     """What has arrived."""
 
+    mood: str = "willing"
     endpoint: str = ""
+    calls: int = 0
+    """How often it was asked to take spans."""
     spans: list[Span] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     resources: list[dict[str, str]] = field(default_factory=list)
@@ -47,9 +53,11 @@ def attributes(span: Span) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def collector(protocol: str) -> AsyncIterator[Collector]:
-    """A collector that speaks `http` or `grpc`."""
-    found = Collector()
+async def collector(
+    protocol: str, *, mood: Literal["willing", "slow", "refusing"] = "willing"
+) -> AsyncIterator[Collector]:
+    """A collector that speaks `http` or `grpc`, and may take too long for everybody, or take nothing."""
+    found = Collector(mood=mood)
     async with (_http if protocol == "http" else _grpc)(found):
         yield found
 
@@ -58,6 +66,11 @@ async def collector(protocol: str) -> AsyncIterator[Collector]:
 async def _http(found: Collector) -> AsyncIterator[None]:
     async def take(request: web.Request) -> web.Response:
         body = trace_service_pb2.ExportTraceServiceRequest.FromString(await request.read())
+        found.calls += 1
+        if found.mood == "refusing":
+            return web.Response(status=403)
+        if found.mood == "slow":
+            await asyncio.sleep(TOO_LONG_S)
         found.take(body, {name.lower(): value for name, value in request.headers.items()})
         answer = trace_service_pb2.ExportTraceServiceResponse().SerializeToString()
         return web.Response(body=answer, content_type="application/x-protobuf")
@@ -79,6 +92,11 @@ async def _http(found: Collector) -> AsyncIterator[None]:
 async def _grpc(found: Collector) -> AsyncIterator[None]:
     class Service(trace_service_pb2_grpc.TraceServiceServicer):
         async def Export(self, request: Any, context: Any) -> Any:
+            found.calls += 1
+            if found.mood == "refusing":
+                await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not from you")
+            if found.mood == "slow":
+                await asyncio.sleep(TOO_LONG_S)
             found.take(request, dict(context.invocation_metadata()))
             return trace_service_pb2.ExportTraceServiceResponse()
 

@@ -149,3 +149,21 @@ async def test_a_start_that_a_request_waited_for_is_part_of_its_attempt(tmp_path
             assert response.status == 200
         [attempt] = seen.named("attempt v")
         assert {"load", "worker.load"} <= {span.name for span in seen.below(attempt)}
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("mood", ["slow", "refusing"])
+async def test_a_collector_that_takes_nothing_in_time_is_asked_and_holds_nobody_up(
+    tmp_path: Path, protocol: str, mood: Any
+) -> None:
+    async with collector(protocol, mood=mood) as seen:
+        telemetry = told(seen.endpoint, protocol, sample=1.0)
+        telemetry["otlp"] |= {"timeout_s": 0.5, "max_queue": 20}
+        async with asyncio.timeout(15), behind(tmp_path, PARIS, telemetry=telemetry) as (gateway, _):
+            for _ in range(30):
+                response, _ = await gateway.post(CHAT, HELLO)
+                assert response.status == 200
+            otlp = gateway.services.tracing.otlp
+            assert otlp is not None
+            await until(lambda: seen.calls > 0 and otlp.stats.failed > 0, within_s=8)
+            assert otlp.stats.sent == 0
