@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gateway.console.amounts import moment, seconds
 from gateway.console.candidates import candidates
 from gateway.decisions.types import DecisionRow, Record
 from gateway.telemetry.blame import CAUSES
@@ -66,16 +66,6 @@ def drawn(bar: Bar, width: int) -> str:
     begins = min(int(bar.offset * width), width - 1)
     ends = max(begins + 1, round((bar.offset + bar.width) * width))
     return " " * begins + ("█" if bar.blamed else "▒") * (min(ends, width) - begins)
-
-
-def seconds(value_s: float) -> str:
-    """With three digits that count."""
-    return f"{value_s:.3g} s" if value_s >= 1 else f"{value_s * 1000:.3g} ms"
-
-
-def moment(unix_s: float) -> str:
-    """In UTC, to the second."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def shown(value: str | None) -> str:
