@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from backends.models.manifest import Card
 from backends.models.store import Store
 from backends.supervisor.control import ControlClient
 from backends.types import Engine, Variant, VariantStatus, WorkerState
+from gateway.environment import MissingVariableError, from_environment
 from gateway.routing.health import Health
 
 __all__ = ("Catalogue", "VariantView")
@@ -246,10 +246,10 @@ class Catalogue:
 def _api_key(variant: Variant) -> str | None:
     if variant.api_key is None:
         return None
-    place = variant.api_key.removeprefix("env:")
-    if not (key := os.environ.get(place)):
-        raise AuthenticationError(f"variant `{variant.name}` takes its key from {place}, which is not set")
-    return key
+    try:
+        return from_environment(variant.api_key, key=f"api_key of variant `{variant.name}`")
+    except MissingVariableError as error:
+        raise AuthenticationError(str(error)) from None
 
 
 def _busy(view: VariantView) -> bool:
