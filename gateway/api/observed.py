@@ -39,7 +39,8 @@ class Observed:
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         services: Services | None = self._app.state.get("services")
         clock = SYSTEM_CLOCK if services is None else services.clock
-        timeline = Timeline(clock=clock, origin=origin_of(Headers.from_scope(scope)))
+        headers = Headers.from_scope(scope)
+        timeline = Timeline(clock=clock, origin=origin_of(headers))
         if services is not None:
             share = services.settings.telemetry.traces.sample
             timeline.sampled = head_sampled(timeline.origin, share=share)
@@ -59,9 +60,9 @@ class Observed:
         finally:
             timeline.until_now("respond")
             timeline.end(timeline.root)
-            self._report(scope, timeline, status)
+            self._report(scope, headers, timeline, status)
 
-    def _report(self, scope: HTTPScope, timeline: Timeline, status: int) -> None:
+    def _report(self, scope: HTTPScope, headers: Headers, timeline: Timeline, status: int) -> None:
         services: Services | None = self._app.state.get("services")
         if services is None:
             return
@@ -71,7 +72,7 @@ class Observed:
                 route=scope.get("path_template") or UNMATCHED,
                 status=status,
                 request_id=request_id(scope),
-                headers=Headers.from_scope(scope),
+                headers=headers,
                 timeline=timeline,
                 tenant=tenant_of(scope),
                 exchange=exchange_of(scope),

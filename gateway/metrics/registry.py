@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,24 +27,20 @@ class Metered:
     def __init__(self, names: frozenset[str], registry: CollectorRegistry) -> None:
         self._families = {f.name: _made(f, registry) for f in FAMILIES if f.name in names}
         self._children: dict[tuple[str, ...], Any] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: Counts[str] = Counts()
 
     def of(self, name: str, *labels: str) -> Any:  # noqa: ANN401 - a counter or a histogram of the client
         """The child of a family with these labels, or the one that stands for all others."""
         key = (name, *labels)
         found = self._children.get(key)
-        if found is None:
-            found = self._children[key] = self._new(name, labels)
-        return found
-
-    def _new(self, name: str, labels: tuple[str, ...]) -> Any:  # noqa: ANN401
+        if found is not None:
+            return found
         family = self._families[name]
-        if not labels:
-            return family
-        self._counts[name] = self._counts.get(name, 0) + 1
-        if self._counts[name] > MAX_CHILDREN:
+        if labels and self._counts[name] >= MAX_CHILDREN:
             return family.labels(*(OTHER for _ in labels))
-        return family.labels(*labels)
+        self._counts[name] += 1
+        found = self._children[key] = family.labels(*labels) if labels else family
+        return found
 
 
 def _made(family: Family, registry: CollectorRegistry) -> MetricWrapperBase:
