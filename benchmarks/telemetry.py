@@ -1,10 +1,11 @@
 """What telemetry costs, on against off, and how much of a request's time its stages account for.
 
-Gateways over one scripted server, as real processes, take turns: one asked by one caller at a time (latency), then by
-many (throughput). `default` is what `trilemma serve` does; `everything` keeps every trace and sends it to a collector
-of this script. Writes `benchmarks/results/telemetry.json`.
+One API process over a scripted server is told in turns to report on requests and not to, so that on and off differ in
+nothing else: asked by one caller at a time (latency), then by many (throughput, and what the process computes for a
+request). `default` is what `trilemma serve` does; `everything` keeps every trace and sends it to a collector of this
+script. Timelines are noted in either case. Writes `benchmarks/results/telemetry.json`.
 
-    .venv/bin/python benchmarks/telemetry.py --rounds 8
+    .venv/bin/python benchmarks/telemetry.py --rounds 40
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import asyncio
 import json
 import random
+import signal
+import socket
 import statistics
 import sys
 import tempfile
@@ -23,15 +26,20 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 from aiohttp import web
 from standing import answering, until_ready
 
 from backends.builder.machine import this_machine
 from gateway.metrics.overhead import union_s
+from gateway.paths import StatePaths
+from gateway.server import ApiServer
+from gateway.settings import load_settings
+from gateway.telemetry.logs import configure_logs
 
 FIRST_PORT = 18110
-ALONE, CROWD, CALLERS = 150, 600, 16
-OFF = {"traces": {"enabled": False}, "metrics": False, "request_log": "none"}
+ALONE, CROWD, CALLERS = 40, 200, 16
+SWITCH = {"on": signal.SIGUSR1, "off": signal.SIGUSR2}
 BODY = {"messages": [{"role": "user", "content": "What is the capital of Japan?"}], "cache": {"mode": "no-store"}}
 SLOWLY = "Think about it."
 ANSWER = {
@@ -41,41 +49,56 @@ ANSWER = {
 
 
 async def main(rounds: int) -> dict[str, Any]:
-    """Start all of them, measure in turns, stop them."""
+    """Start both, measure in turns, stop them."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(answering(_answer))
         sink = await stack.enter_async_context(_collector())
-        kinds = {"off": OFF, "default": {}, "everything": {"traces": {"sample": 1.0}, "otlp": sink}}
-        ports = {kind: FIRST_PORT + number for number, kind in enumerate(kinds)}
-        for kind, telemetry in kinds.items():
-            await stack.enter_async_context(_gateway(url, telemetry, ports[kind]))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        alone: dict[str, list[float]] = {kind: [] for kind in kinds}
-        crowd: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for turn in range(-1, rounds):
-            order = list(kinds)
-            random.Random(turn).shuffle(order)
-            for kind in order:
-                took = await _alone(session, ports[kind])
-                rate = await _crowd(session, ports[kind])
-                if turn >= 0:
-                    alone[kind].append(took)
-                    crowd[kind].append(rate)
-        covered = await _covered(session, ports["everything"])
-    p50_s = {kind: statistics.median(values) for kind, values in alone.items()}
-    rps = {kind: statistics.median(values) for kind, values in crowd.items()}
+        kinds = {"default": {}, "everything": {"traces": {"sample": 1.0}, "otlp": sink}}
+        found: dict[str, Any] = {"machine": this_machine().cpu, "rounds": rounds}
+        for number, (kind, telemetry) in enumerate(kinds.items()):
+            port = FIRST_PORT + number
+            process = await stack.enter_async_context(_gateway(url, telemetry, port))
+            found[kind] = await _compared(session, port, process, rounds)
+        found["share_of_time_in_stages"] = await _covered(session, port)
+    return found
+
+
+async def _compared(
+    session: aiohttp.ClientSession, port: int, process: psutil.Process, rounds: int
+) -> dict[str, float | dict[str, float]]:
+    """One gateway, told to report and not to report in turns."""
+    alone: dict[str, list[float]] = {"on": [], "off": []}
+    crowd: dict[str, list[float]] = {"on": [], "off": []}
+    computed: dict[str, list[float]] = {"on": [], "off": []}
+    for turn in range(-2, rounds):
+        for told in random.Random(turn).sample(("on", "off"), 2):
+            process.send_signal(SWITCH[told])
+            await asyncio.sleep(0.05)
+            took_s = await _alone(session, port)
+            before_s = _cpu_s(process)
+            rate = await _crowd(session, port)
+            if turn >= 0:
+                alone[told].append(took_s)
+                crowd[told].append(rate)
+                computed[told].append((_cpu_s(process) - before_s) / CROWD)
+    process.send_signal(SWITCH["on"])
     return {
-        "machine": this_machine().cpu,
-        "rounds": rounds,
-        "p50_s": p50_s,
-        "requests_per_s": rps,
-        "added_p50_s": {kind: p50_s[kind] - p50_s["off"] for kind in ("default", "everything")},
-        "throughput_relative_to_off": {
-            kind: statistics.median(a / b for a, b in zip(crowd[kind], crowd["off"], strict=True))
-            for kind in ("default", "everything")
-        },
-        "share_of_time_in_stages": covered,
+        "p50_s": {told: statistics.median(values) for told, values in alone.items()},
+        "added_p50_s": statistics.median(on - off for on, off in zip(alone["on"], alone["off"], strict=True)),
+        "requests_per_s": {told: statistics.median(values) for told, values in crowd.items()},
+        "throughput_on_relative_to_off": statistics.median(
+            on / off for on, off in zip(crowd["on"], crowd["off"], strict=True)
+        ),
+        "cpu_s_per_request": {told: statistics.fmean(values) for told, values in computed.items()},
+        "cpu_on_relative_to_off": statistics.fmean(computed["on"]) / statistics.fmean(computed["off"]),
     }
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """What it has computed so far, all of its threads."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 async def _alone(session: aiohttp.ClientSession, port: int) -> float:
@@ -164,30 +187,54 @@ async def _collector() -> AsyncIterator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _gateway(url: str, telemetry: dict[str, Any], port: int) -> AsyncIterator[None]:
+async def _gateway(url: str, telemetry: dict[str, Any], port: int) -> AsyncIterator[psutil.Process]:
+    """The API process as it is, but for two signals by which its reporters are taken away and given back."""
     price = {"prompt_per_mtok_usd": 1.0, "completion_per_mtok_usd": 2.0}
     stated = {"kind": "remote", "engine": "openai", "quality": 0.5, "ttft_s": 0.01, "tpot_s": 0.001}
     variant = {"name": "v", "source": f"{url}/v1", "price": price, **stated}
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "trilemma.yaml"
-        config.write_text(json.dumps({"variants": [variant], "telemetry": telemetry, "training": {"enabled": False}}))
-        options = ("--config", str(config), "--var", directory)
+        config.write_text(json.dumps({"variants": [variant], "telemetry": telemetry}))
         with (Path(directory) / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway.cli", *options, "serve", "--port", str(port), stdout=log, stderr=log
-            )
+            command = [sys.executable, __file__, "--serve", str(port), "--directory", directory]
+            process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
         try:
             await until_ready(f"http://127.0.0.1:{port}")
-            yield
+            yield psutil.Process(process.pid)
         finally:
             process.terminate()
             await process.wait()
 
 
+def serve(port: int, directory: Path) -> None:
+    """Be that process."""
+    settings = load_settings(directory / "trilemma.yaml")
+    handler = configure_logs(settings.telemetry.logs)
+    server = ApiServer(settings, StatePaths(root=directory))
+    reporters: list[Any] = []
+
+    def switch(number: int, _: object) -> None:
+        assert server.services is not None
+        telemetry = server.services.telemetry
+        reporters[:] = reporters or telemetry._reporters
+        telemetry._reporters = tuple(reporters) if number == SWITCH["on"] else ()
+
+    for number in SWITCH.values():
+        signal.signal(number, switch)
+    server.run(sockets=[socket.create_server(("127.0.0.1", port))])
+    handler.close()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8)
-    result = asyncio.run(main(parser.parse_args().rounds))
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--serve", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, default=None, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve is not None:
+        serve(arguments.serve, arguments.directory)
+        raise SystemExit
+    result = asyncio.run(main(arguments.rounds))
     text = json.dumps(result, indent=1)
     (Path(__file__).parent / "results" / "telemetry.json").write_text(text + "\n")
     print(text)

@@ -122,6 +122,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     tracing, registry = _tracing(ground), CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     reporters = reporters_of(settings.telemetry, tracing=tracing, registry=registry)
+    telemetry = Telemetry(reporters)
+    stack.callback(telemetry.report)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
     await ground.estimators.refresh()
@@ -147,7 +149,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         reports=reports,
         promise_gauges=gauges,
         signals=signals,
-        telemetry=Telemetry(reporters),
+        telemetry=telemetry,
         tracing=tracing,
         admission=admission,
         drain=drain,
@@ -155,7 +157,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
     live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)
-    services.exposition = Exposition(registry, live, directory=paths.run, process=process)
+    services.exposition = Exposition(registry, live, directory=paths.run, process=process, settle=telemetry.report)
     await stack.enter_async_context(services.exposition.told_to_siblings())
     return services
 

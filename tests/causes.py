@@ -37,10 +37,7 @@ class Slow:
 
     async def written(self) -> None:
         """Wait until the traces and decisions are in the database."""
-        async with asyncio.timeout(5):
-            while sum(self.gateway.services.tracing.stats.kept.values()) < len(self.decisions):
-                await asyncio.sleep(0.01)
-        await asyncio.gather(self.gateway.services.tracing.traces.flush(), self.gateway.services.log.flush())
+        await self.gateway.reported()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,6 +150,12 @@ class RunningGateway:
         async with self.session.get(f"{self.url}{path}") as response:
             return response, json.loads(await response.read())
 
+    async def reported(self) -> None:
+        """Have all requests told of that were answered, and what is kept of them written."""
+        await until(lambda: not self.server.server_state.tasks)
+        self.services.telemetry.report()
+        await asyncio.gather(self.services.tracing.traces.flush(), self.services.log.flush())
+
     async def record(self, decision_id: str) -> dict[str, Any]:
         """The record of a decision, as soon as its outcome is there."""
         async with asyncio.timeout(3):

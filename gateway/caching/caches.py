@@ -109,7 +109,8 @@ class Caches:
         return use_of(exchange.request, [self._catalogue.view(name).variant.decoding for name in terms.variants])
 
     async def _found_or_made(self, exchange: Exchange, make: Make, terms: Terms) -> AsyncGenerator[Event, None]:
-        place = Place(key=exact_key(exchange.request), terms=terms)
+        with exchange.stage("cache"):
+            place = Place(key=exact_key(exchange.request), terms=terms)
         # Nobody waits for one that waits behind it in the queue, or that has to keep less.
         flight, found = (place.key, terms, exchange.request.service_tier), None
         turn = await self._turn(exchange, flight, terms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,7 +45,25 @@ class _Told:
 class Exposition:
     """What one process tells, and through it all that share its port."""
 
-    def __init__(self, registry: CollectorRegistry, live: Live, *, directory: Path, process: str) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        live: Live,
+        *,
+        directory: Path,
+        process: str,
+        settle: Callable[[], None],
+    ) -> None:
+        """Prepare; nobody is told anything yet.
+
+        Args:
+            registry: What is counted.
+            live: What is read when it is asked for.
+            directory: Where processes that share the port find each other.
+            process: Names this one.
+            settle: Has everything counted that has happened.
+        """
+        self._settle = settle
         self._registry = registry
         self._live = live
         self._directory = directory
@@ -53,7 +71,7 @@ class Exposition:
 
     async def text(self, accept: str) -> tuple[bytes, str]:
         """The text in the form that is wanted, and its content type."""
-        live = list(self._live.collect())  # On the loop's thread, which is the one that changes what it reads.
+        live = self._now()
         others = await self._siblings()
         return await asyncio.to_thread(self._encoded, live, others, accept)
 
@@ -75,11 +93,16 @@ class Exposition:
 
     async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
-            live = list(self._live.collect())
+            live = self._now()
             text, _content_type = await asyncio.to_thread(self._encoded, live, (), CONTENT_TYPE_LATEST)
             writer.write(text)
             await writer.drain()
         writer.close()
+
+    def _now(self) -> list[Metric]:
+        """On the loop's thread, which is the one that changes what is read."""
+        self._settle()
+        return list(self._live.collect())
 
     async def _siblings(self) -> list[str]:
         own = f"{SIGN}{self._process}"

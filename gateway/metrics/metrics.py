@@ -123,8 +123,10 @@ class Metrics:
         if decision is None:
             return
         self._of("trilemma_decisions_total").inc()
-        self._of("trilemma_explored_total").inc(decision.explored)
-        self._of("trilemma_fallback_decisions_total").inc(decision.fallback_used)
+        if decision.explored:
+            self._of("trilemma_explored_total").inc()
+        if decision.fallback_used:
+            self._of("trilemma_fallback_decisions_total").inc()
         if outcome.error_type is None and exchange.call.estimate is not None and outcome.variant is not None:
             self._estimate(exchange.call.estimate, outcome, outcome.variant)
 

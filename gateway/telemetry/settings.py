@@ -17,7 +17,7 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     enabled: bool = True
     """Keep traces, and send them on where `otlp` is set."""
-    sample: Ratio = 0.05
+    sample: Ratio = 0.01
     """Share kept of the requests that are neither slow nor failed nor escalated, which are all kept; by trace id, so
     that several gateways choose the same ones."""
     max_rows: Annotated[int, Meta(ge=100)] = 100_000

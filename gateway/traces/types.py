@@ -12,8 +12,8 @@ Kept = Literal["slow", "failed", "escalated", "sampled"]
 """Why a trace was kept. Closed: it doubles as a metric label."""
 
 
-class KeptSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A span of a kept trace."""
+class KeptSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A span of a kept trace. Nothing in it leads back to it, so that the garbage collector need not look."""
 
     span_id: str
     """16 hexadecimal digits."""

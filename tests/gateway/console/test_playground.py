@@ -58,7 +58,7 @@ async def test_an_answer_of_the_playground_can_be_opened_as_a_request(tmp_path: 
             await response.read()
             address = f"{gateway.url}/console/requests/{response.headers['x-trilemma-decision']}"
         await until(lambda: gateway.services.tracing.stats.kept["sampled"] == 1)
-        await gateway.services.tracing.traces.flush()
+        await gateway.reported()
         async with gateway.session.get(address) as response:
             assert response.status == 200, await response.text()
 
@@ -137,7 +137,7 @@ async def test_a_replay_brings_the_prompt_only_where_it_was_kept(tmp_path: Path)
     async with running(tmp_path, local("quantized")) as gateway:
         gateway.services.tracing.traces.record(trace(1, spans=(root,)))
         gateway.services.tracing.traces.record(trace(2))
-        await gateway.services.tracing.traces.flush()
+        await gateway.reported()
         for number, expected in ((1, "what &lt;b&gt;is&lt;/b&gt; this?</textarea>"), (2, "></textarea>")):
             address = f"{gateway.url}/console/playground?from={number:016x}&hint=cost&max_tokens=7"
             async with gateway.session.get(address) as response:

@@ -44,7 +44,7 @@ async def html(gateway: RunningGateway, path: str, *, status: int = 200) -> str:
 async def keep(gateway: RunningGateway, *rows: TraceRow) -> None:
     for row in rows:
         gateway.services.tracing.traces.record(row)
-    await gateway.services.tracing.traces.flush()
+    await gateway.reported()
 
 
 def now_trace(gateway: RunningGateway, number: int, /, **changes: object) -> TraceRow:

@@ -26,6 +26,7 @@ BROKEN = Answer(status=500, body=b'{"error": {"message": "no"}}')
 
 
 async def scraped(gateway: RunningGateway, **headers: str) -> dict[str, Metric]:
+    await gateway.reported()
     async with gateway.session.get(f"{gateway.url}/metrics", headers=OPEN_METRICS | headers) as response:
         assert response.status == 200
         return {family.name: family for family in text_string_to_metric_families(await response.text())}
@@ -95,7 +96,7 @@ async def test_an_exemplar_leads_to_a_trace_that_was_kept_and_to_no_other(tmp_pa
             found = [
                 s.exemplar.labels for s in samples(told, "trilemma_request_duration_seconds_bucket") if s.exemplar
             ]
-            await gateway.services.tracing.traces.flush()
+            await gateway.reported()
         assert bool(found) is expected
         assert gateway.services.tracing.traces.stats.written == len(found)
 

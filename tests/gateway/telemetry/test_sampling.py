@@ -23,7 +23,8 @@ BROKEN = Answer(status=500, body=b'{"error": {"message": "no"}}')
 NONE = {"traces": {"sample": 0.0}}
 
 
-def kept(gateway: RunningGateway) -> dict[str, int]:
+async def kept(gateway: RunningGateway) -> dict[str, int]:
+    await gateway.reported()
     return {reason: count for reason, count in gateway.services.tracing.stats.kept.items() if count}
 
 
@@ -53,9 +54,9 @@ def test_five_of_a_hundred_are_unusual_once_enough_was_seen() -> None:
 async def test_a_request_over_its_own_limit_is_kept(tmp_path: Path) -> None:
     async with behind(tmp_path, LATE, telemetry=NONE) as (gateway, _):
         await gateway.post(CHAT, HELLO)
-        assert kept(gateway) == {}
+        assert await kept(gateway) == {}
         await gateway.post(CHAT, HELLO | {"slo": {"latency_s": 0.12}})
-        assert kept(gateway) == {"slow": 1}
+        assert await kept(gateway) == {"slow": 1}
 
 
 async def test_a_request_over_its_tenants_promise_is_kept(tmp_path: Path) -> None:
@@ -65,18 +66,18 @@ async def test_a_request_over_its_tenants_promise_is_kept(tmp_path: Path) -> Non
         change = gateway.services.directory.change
         law = await change(lambda store: store.keys.add("law", KeyTerms(role=Role.CALLER), author=ALICE))
         await gateway.post(CHAT, HELLO, **bearer(key.text))
-        assert kept(gateway) == {}
+        assert await kept(gateway) == {}
         await gateway.post(CHAT, HELLO, **bearer(law.text))
-        assert kept(gateway) == {"slow": 1}
+        assert await kept(gateway) == {"slow": 1}
 
 
 async def test_failed_and_failed_over_requests_are_kept(tmp_path: Path) -> None:
     async with behind(tmp_path, BROKEN, PARIS, telemetry=NONE) as (gateway, _):
         await gateway.post(CHAT, HELLO)
-        assert kept(gateway) == {"escalated": 1}
+        assert await kept(gateway) == {"escalated": 1}
         response, _ = await gateway.post(CHAT, HELLO | {"model": "v0"})
         assert response.status >= 500
-        assert kept(gateway) == {"escalated": 1, "failed": 1}
+        assert await kept(gateway) == {"escalated": 1, "failed": 1}
 
 
 async def test_a_flood_keeps_no_more_than_the_rate(tmp_path: Path) -> None:
@@ -84,6 +85,7 @@ async def test_a_flood_keeps_no_more_than_the_rate(tmp_path: Path) -> None:
     async with behind(tmp_path, PARIS, telemetry=telemetry) as (gateway, _):
         for _ in range(20):
             await gateway.post(CHAT, HELLO)
+        await gateway.reported()
         stats = gateway.services.tracing.stats
         assert 2 <= stats.kept["sampled"] < 20
         assert stats.left_out == 20 - stats.kept["sampled"]
@@ -93,7 +95,7 @@ async def test_probes_and_scrapes_leave_no_trace(tmp_path: Path) -> None:
     async with behind(tmp_path, PARIS, telemetry={"traces": {"sample": 1.0}}) as (gateway, _):
         for path in ("/livez", "/readyz", "/openapi.json"):
             await gateway.get(path)
-        assert kept(gateway) == {}
+        assert await kept(gateway) == {}
 
 
 async def test_what_was_said_is_kept_only_where_the_tenant_lets_it(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ async def test_what_was_said_is_kept_only_where_the_tenant_lets_it(tmp_path: Pat
             change = gateway.services.directory.change
             key = await change(lambda store, t=tenant: store.keys.add(t, KeyTerms(role=Role.CALLER), author=ALICE))
             response, _ = await gateway.post(CHAT, HELLO, **bearer(key.text))
-            await gateway.services.tracing.traces.flush()
+            await gateway.reported()
             engine, request_id = gateway.services.tracing.traces.engine, response.headers["X-Request-Id"]
             row = await asyncio.to_thread(get, engine, request_id)
             assert row is not None

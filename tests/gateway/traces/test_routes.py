@@ -24,8 +24,7 @@ variants: [{name: v0, kind: remote, engine: openai, source: "http://127.0.0.1:1/
 async def kept(gateway: RunningGateway) -> str:
     """The id of a request whose trace was kept, as it is in the database."""
     response, _ = await gateway.post(CHAT, HELLO)
-    await gateway.services.tracing.traces.flush()
-    await gateway.services.log.flush()
+    await gateway.reported()
     return response.headers["X-Request-Id"]
 
 
