@@ -10,11 +10,11 @@ from litestar.di import NamedDependency
 
 from backends.types import Capability
 from gateway.api.access import needs, principal
+from gateway.api.beginning import taken_up
 from gateway.api.body import body_of
 from gateway.api.ending import carried_out
 from gateway.api.openapi import documents
 from gateway.api.parse import decode_body
-from gateway.api.request_id import request_id
 from gateway.api.wire import EmbeddingBody
 from gateway.decisions.types import Ending
 from gateway.errors import ForbiddenError, InvalidRequestError
@@ -22,7 +22,7 @@ from gateway.routing.candidates import capabilities
 from gateway.routing.exchange import Exchange
 from gateway.routing.request import Route, ValidRequest
 from gateway.services import Services
-from gateway.telemetry.scope import attach_exchange, timeline_of
+from gateway.telemetry.scope import timeline_of
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import Role, Tenant
 from policies.objective import Limits
@@ -40,15 +40,7 @@ async def embeddings(request: Request[Any, Any, State], services: NamedDependenc
     with timeline.stage("parse"):
         body = decode_body(received, EmbeddingBody)
         variant, valid = _embedder(services, body.model, tenant), clamped(_valid(body), tenant)
-    exchange = Exchange(
-        valid,
-        tenant=tenant,
-        clock=services.clock,
-        log=services.log,
-        request_id=request_id(request.scope),
-        timeline=timeline,
-    )
-    attach_exchange(request.scope, exchange)
+    exchange = taken_up(request, services, valid)
     return await carried_out(request, services, exchange, _answer(exchange, services, body, variant))
 
 

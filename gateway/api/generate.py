@@ -14,13 +14,13 @@ from litestar.di import NamedDependency
 
 from backends.sse import DONE, encode_event
 from gateway.api.access import needs, principal
+from gateway.api.beginning import taken_up
 from gateway.api.body import body_of
 from gateway.api.ending import carried_out, ending_of
 from gateway.api.event_stream import EventStreamResponse
 from gateway.api.headers import response_headers
 from gateway.api.openapi import documents
 from gateway.api.parse import parse_chat, parse_completion
-from gateway.api.request_id import request_id
 from gateway.api.wire import ChatBody, CompletionBody
 from gateway.decisions.types import Ending
 from gateway.errors import ApiError, InternalError
@@ -30,7 +30,7 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.explanation import explanation
 from gateway.routing.request import ValidRequest
 from gateway.services import Services
-from gateway.telemetry.scope import attach_exchange, timeline_of
+from gateway.telemetry.scope import timeline_of
 from gateway.tenants.clamp import clamped
 from gateway.tenants.types import Role
 
@@ -69,15 +69,7 @@ async def generate(request: Request[Any, Any, State], services: Services, parse:
         body = await body_of(request)
     with timeline.stage("parse"):
         valid = clamped(parse(body, request.headers), tenant)
-        exchange = Exchange(
-            valid,
-            tenant=tenant,
-            clock=services.clock,
-            log=services.log,
-            request_id=request_id(request.scope),
-            timeline=timeline,
-        )
-    attach_exchange(request.scope, exchange)
+        exchange = taken_up(request, services, valid)
     exchange.transcript = services.signals.transcript(valid)
     if exchange.transcript is None and tenant.content == "traced":
         exchange.transcript = Transcript()
