@@ -13,8 +13,7 @@ from gateway.console.amounts import moment, seconds
 from gateway.console.candidates import candidates
 from gateway.decisions.types import DecisionRow, Record
 from gateway.telemetry.blame import CAUSES
-from gateway.traces.query import TraceSummary
-from gateway.traces.types import TraceRow
+from gateway.traces.types import TraceRow, TraceSummary
 from gateway.traces.waterfall import Bar, waterfall
 
 __all__ = ("print_list", "print_trace")

@@ -15,8 +15,7 @@ from gateway.console.candidates import CandidateView, candidates, observed
 from gateway.console.picture import Picture, picture
 from gateway.decisions.types import Record
 from gateway.telemetry import names
-from gateway.traces.query import TraceSummary
-from gateway.traces.types import KeptSpan, TraceRow
+from gateway.traces.types import KeptSpan, TraceRow, TraceSummary
 from gateway.traces.waterfall import Bar, waterfall
 
 __all__ = ("AttemptView", "Fact", "RequestView", "SimilarView", "request_view")

@@ -22,7 +22,7 @@ from gateway.decisions.types import Record
 from gateway.errors import InvalidRequestError, NotFoundError
 from gateway.services import Services
 from gateway.traces import query
-from gateway.traces.types import TraceRow
+from gateway.traces.types import TraceRow, TraceSummary
 
 __all__ = ("request_page", "requests_page")
 
@@ -83,7 +83,7 @@ class _Listed(NamedTuple):
 class _Found(NamedTuple):
     trace: TraceRow
     record: Record | None
-    similar: tuple[query.TraceSummary, ...]
+    similar: tuple[TraceSummary, ...]
 
 
 def _listed(engine: Engine, filters: Filters, now_s: float) -> _Listed:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from gateway.console.amounts import moment, percent, seconds
 from gateway.console.filters import ORDERS, WINDOWS, Field, Filters, fields_of
 from gateway.telemetry.blame import CAUSES
-from gateway.traces.query import Blamed, TraceSummary
+from gateway.traces.query import Blamed
+from gateway.traces.types import TraceSummary
 
 __all__ = ("CauseView", "RequestsView", "RowView", "requests_view")
 

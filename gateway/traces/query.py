@@ -13,9 +13,9 @@ from msgspec import Meta
 from sqlalchemy.engine import Engine
 
 from gateway.traces.table import trace_of, traces
-from gateway.traces.types import Kept, TraceRow
+from gateway.traces.types import Kept, TraceRow, TraceSummary
 
-__all__ = ("Blamed", "Order", "TraceFilter", "TracePage", "TraceSummary", "blamed", "find", "get", "similar")
+__all__ = ("Blamed", "Order", "TraceFilter", "TracePage", "blamed", "find", "get", "similar")
 
 Order = Literal["newest", "slowest"]
 
@@ -46,25 +46,6 @@ class TraceFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Of a page."""
     cursor: str | None = None
     """`next` of the page before; None for the first."""
-
-
-class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A trace without its spans; fields as `TraceRow` has them."""
-
-    span_id: str
-    trace_id: str
-    request_id: str
-    decision_id: str | None
-    tenant: str | None
-    variant: str | None
-    route: str
-    started_at_s: float
-    duration_s: float
-    status: int
-    error_type: str | None
-    kept: Kept
-    stage: str
-    stage_s: float
 
 
 class TracePage(msgspec.Struct, frozen=True, kw_only=True):

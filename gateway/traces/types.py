@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ("Kept", "KeptSpan", "TraceRow")
+__all__ = ("Kept", "KeptSpan", "TraceRow", "TraceSummary")
 
 Kept = Literal["slow", "failed", "escalated", "sampled"]
 """Why a trace was kept. Closed: it doubles as a metric label."""
@@ -28,8 +28,8 @@ class KeptSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     """By the names of `gateway.telemetry.names`; plain JSON values."""
 
 
-class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One kept trace."""
+class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept trace without its spans, as lists have it."""
 
     span_id: str
     """Of the request's own span: names the trace here, since several requests may belong to one trace of a caller."""
@@ -49,8 +49,13 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     error_type: str | None
     kept: Kept
     stage: str
-    """What is to blame for the time it took; a name of `gateway.telemetry.stages`, or of a span below one."""
+    """What is to blame for the time it took; a key of `gateway.telemetry.blame.CAUSES`."""
     stage_s: float
     """Seconds that went there."""
+
+
+class TraceRow(TraceSummary, frozen=True, kw_only=True):
+    """One kept trace."""
+
     spans: tuple[KeptSpan, ...]
     """In the order in which they began; the first is the request's own."""
