@@ -9,6 +9,7 @@ import msgspec
 
 from backends.types import WorkerState
 from gateway.console.amounts import count, seconds
+from gateway.console.promise_rows import FAST_BURN, burn_of
 from gateway.console.traffic import Recent
 from gateway.services import Services
 from gateway.sla.report import SlaReport
@@ -17,10 +18,6 @@ __all__ = ("Alarm", "alarms")
 
 MUCH_BACKLOG = 2000
 """Rows of the log; at the usual interval of half a second that many wait only where the database is slow."""
-
-FAST_BURN = 6.0
-"""Over both windows: a budget that is used up in a sixth of its time (Beyer et al., The Site Reliability Workbook,
-2018, chapter 5)."""
 
 _READY = {WorkerState.WARM, WorkerState.COLD, WorkerState.LOADING}
 
@@ -79,7 +76,7 @@ def _variants(services: Services) -> Iterator[Alarm]:
 def _promises(reports: Mapping[str, SlaReport]) -> Iterator[Alarm]:
     for tenant, report in reports.items():
         for of in report.promises:
-            burn = min(of.burn_short or 0.0, of.burn_long or 0.0)
-            if burn >= FAST_BURN:
-                text = f"Tenant `{tenant}` uses up what may go wrong with `{of.promise}` {burn:.0f} times too fast."
+            if burn_of(of) >= FAST_BURN:
+                pace = f"{burn_of(of):.0f} times too fast"
+                text = f"Tenant `{tenant}` uses up what may go wrong with `{of.promise}` {pace}."
                 yield Alarm(tone="bad", text=text, link=f"/console/tenants/{tenant}")

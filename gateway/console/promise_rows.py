@@ -11,7 +11,7 @@ from gateway.sla.report import SlaReport
 from policies.promises.attainment import Attainment, Promise, Verdict
 from policies.promises.types import Sla
 
-__all__ = ("PromiseRow", "promise_rows", "promises_something")
+__all__ = ("FAST_BURN", "PromiseRow", "burn_of", "promise_rows", "promises_something")
 
 NAMES: dict[Promise, str] = {
     "ttft_p95_s": "p95 to the first token",
@@ -20,7 +20,9 @@ NAMES: dict[Promise, str] = {
     "availability": "Availability",
     "max_cost_usd": "Dearest request",
 }
-FAST_BURN, BURNING = 6.0, 1.0
+FAST_BURN = 6.0
+"""Over both windows: a budget that is used up in a sixth of its time (Beyer et al., The Site Reliability Workbook,
+2018, chapter 5)."""
 STRIP_WINDOWS = 48
 """Windows drawn; the counts are of all."""
 
@@ -84,9 +86,13 @@ def _rate(burn: float | None) -> str:
     return NONE if burn is None else f"{burn:.1f}x"
 
 
+def burn_of(of: Attainment) -> float:
+    """How fast the budget is used up, by both windows; 1 is exactly what it is there for."""
+    return min(of.burn_short or 0.0, of.burn_long or 0.0)
+
+
 def _burn_tone(of: Attainment) -> Tone:
-    burn = min(of.burn_short or 0.0, of.burn_long or 0.0)
-    return "bad" if burn >= FAST_BURN else "warn" if burn > BURNING else ""
+    return "bad" if burn_of(of) >= FAST_BURN else "warn" if burn_of(of) > 1.0 else ""
 
 
 def _value(promise: Promise, value: float | None) -> str:
