@@ -12,8 +12,9 @@ import pytest
 
 from backends.types import VariantStatus, WorkerState
 from gateway.telemetry.names import ATTRIBUTES, SPANS
+from gateway.telemetry.otlp import Otlp
 from gateway.telemetry.stages import STAGES
-from tests.gateways import HELLO, Fleet, behind, local, running, until
+from tests.gateways import HELLO, Fleet, RunningGateway, behind, local, running, until
 from tests.otlp_receiver import attributes, collector
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
 
@@ -97,6 +98,15 @@ async def test_a_request_that_was_refused_before_it_could_be_read_is_told_too(tm
         assert attributes(root)["http.response.status_code"] == 400
 
 
+async def burdened(gateway: RunningGateway) -> Otlp:
+    """Its way to the collector, after more requests than may wait there; all of them were answered."""
+    for _ in range(30):
+        response, _ = await gateway.post(CHAT, HELLO)
+        assert response.status == 200
+    assert gateway.services.tracing.otlp is not None
+    return gateway.services.tracing.otlp
+
+
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 @pytest.mark.parametrize("trouble", ["down", "silent"])
 async def test_a_collector_in_trouble_costs_no_request_anything(tmp_path: Path, protocol: str, trouble: str) -> None:
@@ -107,11 +117,7 @@ async def test_a_collector_in_trouble_costs_no_request_anything(tmp_path: Path, 
     telemetry = told(f"http://127.0.0.1:{port}", protocol, sample=1.0)
     telemetry["otlp"] |= {"timeout_s": 0.5, "max_queue": 20}
     async with asyncio.timeout(15), behind(tmp_path, PARIS, telemetry=telemetry) as (gateway, _):
-        for _ in range(30):
-            response, _ = await gateway.post(CHAT, HELLO)
-            assert response.status == 200
-        otlp = gateway.services.tracing.otlp
-        assert otlp is not None
+        otlp = await burdened(gateway)
         await until(lambda: otlp.stats.offered > 20)
         assert otlp.stats.sent == 0
     silent.close()
@@ -160,10 +166,6 @@ async def test_a_collector_that_takes_nothing_in_time_is_asked_and_holds_nobody_
         telemetry = told(seen.endpoint, protocol, sample=1.0)
         telemetry["otlp"] |= {"timeout_s": 0.5, "max_queue": 20}
         async with asyncio.timeout(15), behind(tmp_path, PARIS, telemetry=telemetry) as (gateway, _):
-            for _ in range(30):
-                response, _ = await gateway.post(CHAT, HELLO)
-                assert response.status == 200
-            otlp = gateway.services.tracing.otlp
-            assert otlp is not None
+            otlp = await burdened(gateway)
             await until(lambda: seen.calls > 0 and otlp.stats.failed > 0, within_s=8)
             assert otlp.stats.sent == 0
