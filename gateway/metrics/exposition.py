@@ -17,10 +17,10 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from backends.sockets import short_socket_path
-from gateway.metrics.live import Live
 
 __all__ = ("Exposition",)
 
@@ -48,7 +48,7 @@ class Exposition:
     def __init__(
         self,
         registry: CollectorRegistry,
-        live: Live,
+        live: Collector,
         *,
         directory: Path,
         process: str,

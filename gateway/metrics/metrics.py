@@ -83,7 +83,7 @@ class Metrics:
     def _times(self, seen: Seen, exchange: Exchange) -> None:
         timeline = seen.timeline
         whole = timeline.root.began_s, timeline.root.ended_s or timeline.root.began_s
-        asked = [(s.began_s, s.ended_s or whole[1]) for s in timeline.spans if s.name in {"attempt", "embed"}]
+        asked = [(s.began_s, s.ended_s or whole[1]) for s in timeline.spans if s.name == "attempt"]
         self._of("trilemma_overhead_seconds").observe(overhead_s(whole, asked))
         for span in timeline.spans:
             if span.name in STAGES:

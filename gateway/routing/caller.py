@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
 from backends.client import VariantClient
-from backends.errors import BackendError, BadRequestError, UpstreamTimeoutError
-from backends.protocol import Usage
-from backends.types import Capability, Variant, WorkerState
+from backends.errors import BadRequestError
+from backends.types import Capability, Variant
 from gateway.ledger.bound import bound
 from gateway.ledger.ledger import Hold, Ledger
 from gateway.limits.limiter import Limiter
-from gateway.routing.attempts import Attempt, Call
+from gateway.routing.attempting import paid, recorded, started
+from gateway.routing.attempts import Call
 from gateway.routing.call import Event, LogProbs, encode_body, streamed, whole
 from gateway.routing.candidates import capabilities
 from gateway.routing.catalogue import Catalogue
@@ -21,8 +20,6 @@ from gateway.routing.exchange import Exchange
 from gateway.routing.patience import Patience, patience_with
 from gateway.routing.settings import CallSettings
 from gateway.settings import ServerSettings
-from gateway.telemetry.attributes import attempt_attributes
-from gateway.telemetry.spans import lay_start, lay_worker_spans
 
 __all__ = ("Caller",)
 
@@ -66,7 +63,7 @@ class Caller:
         call.engine = variant.engine
         with _counted(exchange, variant.name):
             most_s, hold = await self._reserved(exchange, call, variant)
-            with _recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
+            with recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
                 async with aclosing(self._called(exchange, call, variant, most_s=most_s, others=others)) as events:
                     async for event in events:
                         watch.answered()
@@ -89,15 +86,10 @@ class Caller:
         self, exchange: Exchange, call: Call, variant: Variant, *, most_s: float, others: Others
     ) -> AsyncGenerator[Event, None]:
         """The answer of a variant that is started where it has to be, with the names the caller knows it by."""
-        warm = self._catalogue.view(variant.name).status.state is WorkerState.WARM
-        with exchange.stage("load", within=call.span):
-            start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
-            await self._catalogue.start(variant.name, timeout_s=start_s)
-        if not warm and call.span is not None:
-            status = self._catalogue.view(variant.name).status
-            lay_start(exchange.timeline, call.span, took_s=status.started_in_s)
+        start_s = min(self.remaining_s(exchange), self._settings.start_timeout_s)
+        await started(exchange, call, self._catalogue, timeout_s=start_s)
         call.until_s = exchange.elapsed_s + most_s
-        with self._catalogue.lease(variant.name) as client, _paid(exchange, call, variant, most_s=most_s):
+        with self._catalogue.lease(variant.name) as client, paid(exchange, call, variant, most_s=most_s):
             async with aclosing(self._answer(exchange, call, variant, client, others=others)) as events:
                 async for event in events:
                     event["id"], event["model"] = exchange.request_id, variant.name
@@ -165,64 +157,3 @@ def _counted(exchange: Exchange, variant: str) -> Iterator[None]:
         yield
     finally:
         exchange.calling[variant] -= 1
-
-
-@contextmanager
-def _recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
-    """Put the block on record as an attempt, and settle what it cost; a hedge is only shown once it has won."""
-    assert call.variant is not None
-    if call.role != "hedge":
-        exchange.call = call
-    exchange.tries += 1
-    began_s = exchange.clock.monotonic_s()
-    span = call.span = exchange.timeline.begin("attempt")
-    error_type: str | None = call.broken_off
-    try:
-        yield
-        error_type = None
-    except BackendError as error:
-        error_type = error.error_type
-        raise
-    except BaseException:
-        error_type = call.broken_off
-        raise
-    finally:
-        exchange.timeline.end(span)
-        hold.settle(call.cost_usd)
-        exchange.cost_usd += call.cost_usd
-        exchange.total_tokens += call.usage.prompt_tokens + call.usage.completion_tokens
-        attempt = Attempt(
-            variant=call.variant,
-            role=call.role,
-            propensity=call.propensity,
-            latency_s=exchange.clock.monotonic_s() - began_s,
-            cost_usd=call.cost_usd,
-            confidence=call.confidence.value,
-            error_type=error_type,
-        )
-        exchange.attempts.append(attempt)
-        span.attributes = attempt_attributes(call, attempt)
-        lay_worker_spans(exchange.timeline, span, call.timings)
-
-
-@contextmanager
-def _paid(exchange: Exchange, call: Call, variant: Variant, *, most_s: float) -> Iterator[None]:
-    """Find what the block cost; one that failed, or that we broke off, was paid for too.
-
-    Past its time a call is only open while a slow caller has not read what is there: those seconds are not charged.
-    """
-    began_s = exchange.clock.monotonic_s()
-    try:
-        yield
-    except (asyncio.CancelledError, GeneratorExit, UpstreamTimeoutError):
-        if not call.usage.prompt_tokens:
-            # It was at work on the prompt, and did not come to tell its length.
-            tokens = exchange.request.prompt_tokens
-            call.usage = Usage(prompt_tokens=tokens, total_tokens=tokens)
-        raise
-    finally:
-        call.cost_usd = variant.price.cost_usd(
-            prompt_tokens=call.usage.prompt_tokens,
-            completion_tokens=call.usage.completion_tokens,
-            busy_s=min(most_s, exchange.clock.monotonic_s() - began_s),
-        )

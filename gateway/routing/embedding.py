@@ -17,6 +17,9 @@ from gateway.errors import InvalidRequestError, from_backend
 from gateway.ledger.bound import bound
 from gateway.ledger.ledger import Ledger
 from gateway.limits.limiter import Limiter
+from gateway.routing.attempting import paid, recorded, started
+from gateway.routing.attempts import Call
+from gateway.routing.call import onward
 from gateway.routing.catalogue import Catalogue
 from gateway.routing.exchange import Exchange
 from gateway.routing.request import Route
@@ -84,48 +87,39 @@ class Embeddings:
         """
         with exchange.stage("limits"):
             await self._limiter.admit(exchange)
-        exchange.variant = variant
         stated = self._catalogue.view(variant).variant
         try:
-            return await self._paid(exchange, stated, body)
+            return await self._attempt(exchange, stated, body)
         except ContextLengthError as error:
             raise InvalidRequestError(str(error), param="input", code=error.error_type) from error
         except BackendError as error:
             raise from_backend(error) from error
 
-    async def _paid(self, exchange: Exchange, variant: Variant, body: EmbeddingRequest) -> bytes:
-        """Set the money aside that it costs at most, and settle what it did cost."""
+    async def _attempt(self, exchange: Exchange, variant: Variant, body: EmbeddingRequest) -> bytes:
+        """Set the money aside that it costs at most, start the variant where it has to be, and ask it."""
         most = bound(
             exchange.tenant, variant, exchange.request, predicted_s=0.0, remaining_s=self._remaining_s(exchange)
         )
         hold = await self._ledger.hold(exchange.tenant, most.usd)
-        began_s: float | None = None
-        try:
-            with self._catalogue.health.watch(variant.name) as watch:
-                with exchange.stage("load"):
-                    start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)
-                    await self._catalogue.start(variant.name, timeout_s=start_s)
-                began_s = exchange.clock.monotonic_s()
-                answer = await self._call(exchange, variant.name, body, total_s=most.seconds)
-                watch.answered()
-                return answer
-        finally:
-            busy_s = 0.0 if began_s is None else min(most.seconds, exchange.clock.monotonic_s() - began_s)
-            exchange.cost_usd = variant.price.cost_usd(
-                prompt_tokens=exchange.usage.prompt_tokens, completion_tokens=0, busy_s=busy_s
-            )
-            hold.settle(exchange.cost_usd)
+        call = Call(variant=variant.name, engine=variant.engine)
+        with recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
+            start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)
+            await started(exchange, call, self._catalogue, timeout_s=start_s)
+            with paid(exchange, call, variant, most_s=most.seconds):
+                answer = await self._call(exchange, call, body, total_s=most.seconds)
+            watch.answered()
+            return answer
 
-    async def _call(self, exchange: Exchange, variant: str, body: EmbeddingRequest, *, total_s: float) -> bytes:
+    async def _call(self, exchange: Exchange, call: Call, body: EmbeddingRequest, *, total_s: float) -> bytes:
+        assert call.variant is not None
         total_s = min(total_s, self._remaining_s(exchange))
         timeouts = Timeouts(total_s=total_s, idle_s=self._settings.idle_timeout_s)
-        with self._catalogue.lease(variant) as client, exchange.stage("embed"):
+        with self._catalogue.lease(call.variant) as client, exchange.stage("embed", within=call.span):
             payload: dict[str, Any] = msgspec.to_builtins(body) | {"model": client.endpoint.model}
-            reply = await client.request(_PATH, _encode(payload), timeouts=timeouts)
+            reply = await client.request(_PATH, _encode(payload), timeouts=timeouts, headers=onward(exchange, call))
         # Raw values: the vectors are passed on without being decoded.
-        answer: dict[str, Any] = _answer_decoder.decode(reply) | {"model": variant}
-        exchange.usage = _usage(answer.get("usage"))
-        exchange.total_tokens += exchange.usage.prompt_tokens
+        answer: dict[str, Any] = _answer_decoder.decode(reply) | {"model": call.variant}
+        call.usage = _usage(answer.get("usage"))
         return _encode(answer)
 
     def _remaining_s(self, exchange: Exchange) -> float:

@@ -123,18 +123,10 @@ class Exchange:
         """The variant being tried, or that answered."""
         return self.call.variant
 
-    @variant.setter
-    def variant(self, name: str | None) -> None:
-        self.call.variant = name
-
     @property
     def usage(self) -> Usage:
         """Tokens of the answer so far."""
         return self.call.usage
-
-    @usage.setter
-    def usage(self, usage: Usage) -> None:
-        self.call.usage = usage
 
     @property
     def confidence(self) -> Confidence:
@@ -145,10 +137,6 @@ class Exchange:
     def finish_reason(self) -> str | None:
         """Why the answer ended; None before it has."""
         return self.call.finish_reason
-
-    @finish_reason.setter
-    def finish_reason(self, reason: str | None) -> None:
-        self.call.finish_reason = reason
 
     @property
     def policy_hash(self) -> str:

@@ -91,7 +91,8 @@ def _attempt(
     expected["first_token"] += ttft_s
     expected["generate"] += max(0.0, latency_s - ttft_s)
     seconds: Mapping[str, float] = {span.name: span.duration_s for span in below}
-    took["load"] += seconds.get("load", 0.0)
+    for whole in ("load", "embed"):
+        took[whole] += seconds.get(whole, 0.0)
     took["worker"] += seconds.get("worker.queue", 0.0)
     took["generate"] += seconds.get("generate", 0.0)
     took["first_token"] += max(0.0, seconds.get("first_token", 0.0) - seconds.get("worker.queue", 0.0))

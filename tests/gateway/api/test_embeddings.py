@@ -94,6 +94,25 @@ async def test_a_cold_embedder_is_started_for_who_asks_it(tmp_path: Path) -> Non
         assert (response.status, fleet.asked) == (200, ["e"])
 
 
+@pytest.mark.parametrize(("answer", "error_type"), [(VECTOR, None), (Answer(refuses="reset"), "connection_lost")])
+async def test_asking_for_vectors_is_an_attempt_that_the_server_s_own_trace_hangs_on(
+    tmp_path: Path, answer: Answer, error_type: str | None
+) -> None:
+    async with ScriptedProvider(answer) as provider:
+        async with running(tmp_path, embedder(provider), telemetry={"traces": {"sample": 1.0}}) as gateway:
+            response, _ = await gateway.post(PATH, {"input": "hello"})
+            await gateway.reported()
+            _, trace = await gateway.get(f"/admin/v1/traces/{response.headers['x-request-id']}")
+        spans = {span["name"]: span for span in trace["spans"]}
+        attempt = spans["attempt"]
+        assert attempt["attributes"]["trilemma.variant"] == "embedder"
+        assert attempt["attributes"].get("error.type") == error_type
+        assert spans["embed"]["parent_id"] == spans["load"]["parent_id"] == attempt["span_id"]
+        if error_type is None:
+            assert attempt["attributes"]["gen_ai.usage.input_tokens"] == 1000
+            assert provider.requests[0].headers["traceparent"].split("-")[2] == attempt["span_id"]
+
+
 async def test_no_other_model_takes_over_from_one_that_fails(tmp_path: Path) -> None:
     async with ScriptedProvider(Answer(refuses="reset")) as broken, ScriptedProvider(VECTOR) as well:
         other = remote("other", well, capabilities=["embeddings"])
