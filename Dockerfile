@@ -22,7 +22,7 @@ COPY policies policies
 COPY backends backends
 RUN /opt/trilemma/bin/pip install --no-deps --force-reinstall . \
     && /opt/trilemma/bin/pip check \
-    && /opt/trilemma/bin/pip uninstall --yes pip
+    && /opt/trilemma/bin/pip uninstall --yes pip setuptools
 
 FROM build AS build-local
 ARG PIP_INDEX_URL

@@ -95,22 +95,17 @@ class Caches:
 
         Whatever is wrong with a cache, `make` is what remains; its errors are raised as they are.
         """
-        match self._use(exchange, terms):
-            case Use.NONE:
-                return make()
-            case Use.REFRESH:
-                return self._made(exchange, make, Place(key=exact_key(exchange.request), terms=terms))
-            case Use.FULL:
-                return self._found_or_made(exchange, make, terms)
-
-    def _use(self, exchange: Exchange, terms: Terms) -> Use:
         if not self._settings.exact:
-            return Use.NONE
-        return use_of(exchange.request, [self._catalogue.view(name).variant.decoding for name in terms.variants])
-
-    async def _found_or_made(self, exchange: Exchange, make: Make, terms: Terms) -> AsyncGenerator[Event, None]:
+            return make()
         with exchange.stage("cache"):
+            use = use_of(exchange.request, [self._catalogue.view(name).variant.decoding for name in terms.variants])
+            if use is Use.NONE:
+                return make()
             place = Place(key=exact_key(exchange.request), terms=terms)
+        return self._made(exchange, make, place) if use is Use.REFRESH else self._found_or_made(exchange, make, place)
+
+    async def _found_or_made(self, exchange: Exchange, make: Make, place: Place) -> AsyncGenerator[Event, None]:
+        terms = place.terms
         # Nobody waits for one that waits behind it in the queue, or that has to keep less.
         flight, found = (place.key, terms, exchange.request.service_tier), None
         turn = await self._turn(exchange, flight, terms)
@@ -133,9 +128,9 @@ class Caches:
 
     async def _turn(self, exchange: Exchange, flight: Hashable, terms: Terms) -> Found | Turn:
         """What to do: have what another request was given, or see to it oneself."""
-        if self._flights.takes_off(flight):
-            return Turn.LEAD
         with exchange.stage("flight"):
+            if self._flights.takes_off(flight):
+                return Turn.LEAD
             turn = await self._flights.wait(flight, timeout_s=_patience_s(exchange, terms, self._settings.flight_s))
         return turn if isinstance(turn, Turn) or _fits(turn, exchange, terms) else Turn.ALONE
 

@@ -62,7 +62,8 @@ class Caller:
         variant = self._catalogue.view(call.variant).variant
         call.engine = variant.engine
         with _counted(exchange, variant.name):
-            most_s, hold = await self._reserved(exchange, call, variant)
+            with exchange.stage("reserve"):
+                most_s, hold = await self._reserved(exchange, call, variant)
             with recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
                 async with aclosing(self._called(exchange, call, variant, most_s=most_s, others=others)) as events:
                     async for event in events:

@@ -97,10 +97,10 @@ class Embeddings:
 
     async def _attempt(self, exchange: Exchange, variant: Variant, body: EmbeddingRequest) -> bytes:
         """Set the money aside that it costs at most, start the variant where it has to be, and ask it."""
-        most = bound(
-            exchange.tenant, variant, exchange.request, predicted_s=0.0, remaining_s=self._remaining_s(exchange)
-        )
-        hold = await self._ledger.hold(exchange.tenant, most.usd)
+        remaining_s = self._remaining_s(exchange)
+        with exchange.stage("reserve"):
+            most = bound(exchange.tenant, variant, exchange.request, predicted_s=0.0, remaining_s=remaining_s)
+            hold = await self._ledger.hold(exchange.tenant, most.usd)
         call = Call(variant=variant.name, engine=variant.engine)
         with recorded(exchange, call, hold), self._catalogue.health.watch(variant.name) as watch:
             start_s = min(self._remaining_s(exchange), self._settings.start_timeout_s)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import msgspec
@@ -148,14 +148,9 @@ class Exchange:
         """Seconds since the request was taken up."""
         return self.clock.monotonic_s() - self.started_s
 
-    @contextmanager
-    def stage(self, name: Stage, *, within: Span | None = None) -> Iterator[None]:
+    def stage(self, name: Stage, *, within: Span | None = None) -> AbstractContextManager[Span]:
         """Add the time spent in the block to a stage, and a span for it, by default directly below the request's."""
-        try:
-            with self.timeline.stage(name, within=within) as span:
-                yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + span.duration_s
+        return self.timeline.stage(name, within=within, tally=self.stages)
 
     def first_token(self) -> None:
         """Note that the first token has arrived; only the first call counts."""
