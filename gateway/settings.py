@@ -69,6 +69,9 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     environment."""
     flush_interval_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
     """The log is written this often; a killed process loses at most this much."""
+    max_age_s: Annotated[float, Meta(ge=86_400)] | None = 90 * 86_400.0
+    """Older decisions are removed with their outcomes and feedback: neither reports nor training see further back.
+    `null` keeps them for good."""
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,7 +45,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "queue": _QUEUE,
         "features": _OURS,
         "decide": _OURS,
-        "reserve": "See whether the database is locked or slow: budgets are kept there, and money is set aside first.",
+        "reserve": "See whether the database is locked or slow: money is set aside in it first.",
         "load": _COLD,
         "first_token": _SLOW_PREFILL,
         "generate": _SLOW_DECODING,
