@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, get_args
 from urllib.parse import urlencode
 
@@ -39,6 +40,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     stage: str | None = None
     kept: Kept | None = None
     window: Window = "24h"
+    until: datetime | None = None
+    """When the window ends, in UTC; now, where nothing is said."""
     min_s: float | None = None
     """Seconds that a request took at least."""
     error: str | None = None
@@ -51,12 +54,16 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         stated = msgspec.structs.asdict(self) | changes
         plain = msgspec.structs.asdict(Filters())
         shown = {name: value for name, value in stated.items() if value is not None and value != plain[name]}
+        if self.until is not None:
+            shown["until"] = _stated(self.until)
         return f"{PATH}?{urlencode(shown)}" if shown else PATH
 
-    @property
-    def window_s(self) -> float | None:
-        """How far back it reaches; None for everything."""
-        return WINDOWS[self.window][1]
+    def within(self, now_s: float) -> tuple[float | None, float | None]:
+        """Unix time of the window's beginning, and of its end; None where it is open."""
+        until_s = None if self.until is None else self.until.timestamp()
+        length_s = WINDOWS[self.window][1]
+        ends_s = now_s if until_s is None else until_s
+        return None if length_s is None else ends_s - length_s, until_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +81,8 @@ class Field:
     name: str
     label: str
     value: str
+    kind: Literal["text", "datetime-local"] = "text"
+    """Of the input, where nothing is to be chosen."""
     choices: tuple[Choice, ...] = ()
     hint: str = ""
     error: str = ""
@@ -87,18 +96,38 @@ def filters_of(query: Mapping[str, str]) -> tuple[Filters, Mapping[str, str]]:
         if not text or not text.isprintable():
             continue
         try:
-            value = float(text) if name == "min_s" else text
+            value = _READ.get(name, str)(text)
             msgspec.convert({name: value}, Filters)
-        except (ValueError, msgspec.ValidationError):
+        except (ValueError, OverflowError, msgspec.ValidationError):
             errors[name] = _EXPECTED.get(name, "not understood")
             continue
         found[name] = value
     return msgspec.convert(found, Filters), errors
 
 
+def _moment(text: str) -> datetime:
+    """A moment as a form, or a person, states it; without a time zone it is UTC.
+
+    Raises:
+        ValueError: It is none.
+        OverflowError: It lies before the year 1, or after the year 9999, in UTC.
+    """
+    stated = datetime.fromisoformat(text)
+    return stated.replace(tzinfo=UTC) if stated.tzinfo is None else stated.astimezone(UTC)
+
+
+def _stated(until: datetime) -> str:
+    """As a form has it: to the minute."""
+    return until.isoformat()[: len("2026-01-31T14:05")]
+
+
+_READ: Mapping[str, Callable[[str], object]] = {"min_s": float, "until": _moment}
+"""How a condition is read that is no text."""
+
 _EXPECTED = {
     "min_s": "a number of seconds, such as 2.5",
     "kept": f"one of: {', '.join(get_args(Kept))}",
+    "until": "a moment in UTC, such as 2026-01-31T14:05",
     "window": f"one of: {', '.join(WINDOWS)}",
     "order": f"one of: {', '.join(ORDERS)}",
 }
@@ -129,6 +158,13 @@ def fields_of(filters: Filters, names: Mapping[str, Sequence[str]], errors: Mapp
 
     return (
         select("window", "Time", {window: text for window, (text, _) in WINDOWS.items()}),
+        Field(
+            name="until",
+            label="Until (UTC)",
+            kind="datetime-local",
+            value="" if filters.until is None else _stated(filters.until),
+            error=errors.get("until", ""),
+        ),
         select("tenant", "Tenant", any_of(names.get("tenant", ()))),
         select("variant", "Variant", any_of(names.get("variant", ()))),
         select("stage", "To blame", any_of(sorted(CAUSES))),

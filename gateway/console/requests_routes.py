@@ -88,12 +88,14 @@ class _Found(NamedTuple):
 
 def _listed(engine: Engine, filters: Filters, now_s: float) -> _Listed:
     """What the database says; blocks."""
+    since_s, until_s = filters.within(now_s)
     asked = query.TraceFilter(
         tenant=filters.tenant,
         variant=filters.variant,
         stage=filters.stage,
         kept=filters.kept,
-        since_s=None if filters.window_s is None else now_s - filters.window_s,
+        since_s=since_s,
+        until_s=until_s,
         min_s=filters.min_s,
         error_type=filters.error,
         order=filters.order,

@@ -133,7 +133,9 @@ def _empty(filters: Filters, *, anything: bool) -> str:
             " share of the others (`telemetry.traces.sample`): send one, and it is here a second after its answer."
         )
     if filters.window != "all" and filters.cursor is None:
+        when = "" if filters.until is None else f" until {filters.until:%Y-%m-%d %H:%M}"
         return (
-            f"None in {WINDOWS[filters.window][0]} meets these conditions: choose a longer time, or clear a filter."
+            f"None in {WINDOWS[filters.window][0]}{when} meets these conditions: choose a longer time, or clear a"
+            " filter."
         )
     return "None meets these conditions: clear a filter."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -49,6 +50,11 @@ async def keep(gateway: RunningGateway, *rows: TraceRow) -> None:
 
 def now_trace(gateway: RunningGateway, number: int, /, **changes: object) -> TraceRow:
     return trace(number, **({"started_at_s": gateway.services.clock.wall_s() - number} | changes))
+
+
+def minutes_ago(minutes: float) -> str:
+    """As a form states it."""
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="minutes").removesuffix("+00:00")
 
 
 async def test_without_any_trace_the_list_says_what_is_going_to_be_kept(tmp_path: Path) -> None:
@@ -99,6 +105,7 @@ async def test_filters_narrow_the_list_and_stay_in_its_form(tmp_path: Path) -> N
             now_trace(gateway, 1, stage="redis", kept="failed"),
             now_trace(gateway, 2, tenant="zoo"),
             now_trace(gateway, 3, duration_s=9.0, error_type="upstream_timeout"),
+            now_trace(gateway, 4, started_at_s=gateway.services.clock.wall_s() - 5400),
         )
         for query, expected in {
             "stage=redis": 1,
@@ -107,6 +114,8 @@ async def test_filters_narrow_the_list_and_stay_in_its_form(tmp_path: Path) -> N
             "min_s=5": 3,
             "error=upstream_timeout": 3,
             "variant=quantized&min_s=8": 3,
+            f"window=1h&until={minutes_ago(60)}": 4,
+            f"window=15m&order=slowest&until={minutes_ago(-2)}&tenant=zoo": 2,
         }.items():
             listed = await html(gateway, f"/console/requests?{query}")
             assert re.findall(r'href="/console/requests/([0-9a-f]{16})"', listed) == [f"{expected:016x}"], query
@@ -116,6 +125,8 @@ async def test_filters_narrow_the_list_and_stay_in_its_form(tmp_path: Path) -> N
 async def test_a_condition_that_is_none_is_left_out_and_told(tmp_path: Path) -> None:
     async with running(tmp_path, local("quantized")) as gateway:
         assert "a number of seconds" in await html(gateway, "/console/requests?min_s=long")
+        for moment in ("noon", "2026-13-01T00:00", "9999-12-31T23:59-12:00"):
+            assert "a moment in UTC" in await html(gateway, f"/console/requests?until={moment}")
         await html(gateway, "/console/requests?cursor=nonsense", status=400)
 
 
@@ -159,4 +170,8 @@ def test_the_address_of_a_list_says_all_its_conditions_and_nothing_else() -> Non
     query = dict(part.split("=") for part in filters.url().partition("?")[2].split("&"))
     assert query == {"tenant": "a%26b", "min_s": "2.5", "kept": "slow", "order": "slowest", "window": "7d"}
     assert Filters().url() == "/console/requests"
+    until = datetime(2026, 1, 31, 14, 5, tzinfo=UTC)
+    assert Filters(until=until).url() == "/console/requests?until=2026-01-31T14%3A05"
+    for text in ("2026-01-31T14:05", "2026-01-31T14:05Z", "2026-01-31T15:05+01:00"):
+        assert filters_of({"until": text})[0] == Filters(until=until)
     assert filters_of({"min_s": "2.5", "kept": "nonsense"})[0] == Filters(min_s=2.5)
