@@ -34,6 +34,8 @@ CONSOLE_ROUTES = {
     ("POST", "/console/variants/{name}/start"),
     ("GET", "/console/tenants"),
     ("GET", "/console/tenants/{tenant_id}"),
+    ("GET", "/console/policies"),
+    ("GET", "/console/policies/{name}"),
     ("GET", "/console/requests"),
     ("GET", "/console/requests/{id}"),
     ("GET", "/console/playground"),

@@ -22,6 +22,7 @@ NAVIGATION = (
     ("requests", "/console/requests", "Slow requests"),
     ("variants", "/console/variants", "Variants"),
     ("tenants", "/console/tenants", "Tenants"),
+    ("policies", "/console/policies", "Policies"),
     ("playground", "/console/playground", "Playground"),
 )
 """Name, address and title of what the pages' navigation leads to; a page says by `here` which it belongs to."""

@@ -12,13 +12,14 @@ import msgspec
 from gateway.console.amounts import moment, number, percent, seconds, usd
 from gateway.console.blame import Headline, headline
 from gateway.console.candidates import CandidateView, candidates, observed
+from gateway.console.facts import Fact
 from gateway.console.picture import Picture, picture
 from gateway.decisions.types import Record
 from gateway.telemetry import names
 from gateway.traces.types import KeptSpan, TraceRow, TraceSummary
 from gateway.traces.waterfall import Bar, waterfall
 
-__all__ = ("AttemptView", "Fact", "RequestView", "SimilarView", "request_view")
+__all__ = ("AttemptView", "RequestView", "SimilarView", "request_view")
 
 ROLES = {
     "first": "chosen first",
@@ -28,16 +29,6 @@ ROLES = {
     "escalation": "the first answer would not do",
 }
 """Why a variant was asked, in words."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """A name and what it is, both short."""
-
-    name: str
-    value: str
-    kind: str = "text"
-    """`text`, or `code` for what is copied."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +154,9 @@ def _terms(told: Mapping[str, Any], record: Record | None) -> tuple[Fact, ...]:
         found |= {"Decision": decision.decision_id}
     found |= {"Prices": _prices(told.get(names.PRICES)), "Request": told.get(names.REQUEST_ID)}
     codes = {"Policy", "Decision", "Request"}
+    urls = {} if record is None else {"Policy": f"/console/policies/{record.decision.policy_hash}"}
     return tuple(
-        Fact(name=name, value=str(value), kind="code" if name in codes else "text")
+        Fact(name=name, value=str(value), kind="code" if name in codes else "text", url=urls.get(name, ""))
         for name, value in found.items()
         if value
     )

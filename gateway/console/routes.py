@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from gateway.console import login, overview, playground_routes, requests_routes, tenants, variants
+from gateway.console import login, overview, playground_routes, policies, requests_routes, tenants, variants
 from gateway.console.assets import asset, load_assets
 from gateway.console.failures import HANDLERS
 from gateway.console.forgery import unforged
@@ -35,6 +35,8 @@ def console_router() -> Router:
             variants.stop_variant,
             tenants.tenants,
             tenants.tenant_page,
+            policies.policies,
+            policies.policy_page,
             requests_routes.requests_page,
             requests_routes.request_page,
             playground_routes.playground,

@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from gateway.console.amounts import NONE, count, moment, seconds, usd
+from gateway.console.facts import Fact
 from gateway.console.promise_rows import promises_something
 from gateway.console.traffic import Given
-from gateway.console.variant_views import Fact
 from gateway.ledger.book import Spending
 from gateway.sla.report import SlaReport
 from gateway.tenants.types import Spend, Tenant

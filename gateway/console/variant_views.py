@@ -7,22 +7,14 @@ import msgspec
 from backends.models.manifest import Card
 from backends.types import Engine, Price, WorkerState
 from gateway.console.amounts import NONE, bytes_of, number, percent, seconds, usd
+from gateway.console.facts import Fact
 from gateway.console.traffic import Hour
 from gateway.routing.catalogue import VariantView
 
-__all__ = ("Fact", "VariantCard", "variant_card")
+__all__ = ("VariantCard", "variant_card")
 
 _STOPPABLE = {WorkerState.WARM, WorkerState.LOADING}
 _STARTABLE = {WorkerState.COLD, WorkerState.FAILED}
-
-
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure with its name."""
-
-    name: str
-    value: str
-    note: str = ""
-    tone: str = ""
 
 
 class VariantCard(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ COLD = VariantStatus(name="v", state=WorkerState.COLD)
 WARM = VariantStatus(
     name="v", state=WorkerState.WARM, socket_path="/tmp/none", load=LoadReport(state=WorkerState.WARM, max_running=16)
 )
-PAGES = ("/console", "/console/requests", "/console/variants", "/console/tenants", "/console/playground")
+PLACES = ("requests", "variants", "tenants", "policies", "playground")
+PAGES = ("/console", *(f"/console/{place}" for place in PLACES))
 
 
 async def log(gateway: RunningGateway) -> None:

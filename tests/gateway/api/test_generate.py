@@ -35,7 +35,7 @@ async def test_a_whole_answer_says_who_gave_it_why_and_at_what_cost(tmp_path: Pa
         assert raw.headers["x-trilemma-attempts"] == "1"
         assert raw.headers["x-trilemma-cache"] == "bypass"
         assert re.fullmatch("[0-9a-f]{12}", raw.headers["x-trilemma-policy"])
-        order = ("terms", "limits", "queue", "features", "decide", "load", "upstream")
+        order = ("terms", "limits", "cache", "queue", "features", "decide", "reserve", "load", "upstream")
         pattern = ", ".join(rf"{stage};dur=[\d.]+" for stage in order)
         stages = re.fullmatch(pattern, raw.headers["server-timing"])
         assert stages is not None
