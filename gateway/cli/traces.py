@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,6 +36,7 @@ def traces() -> None:
 @click.option("--error", "error_type", default=None, help="That ended in this error type.")
 @click.option("--min-s", type=click.FloatRange(min=0), default=None, help="That took at least so many seconds.")
 @click.option("--last-s", type=click.FloatRange(min=0), default=None, help="Of the last so many seconds.")
+@click.option("--until", type=click.DateTime(), default=None, help="Before this moment of UTC, instead of now.")
 @click.option(
     "--order",
     type=click.Choice(["slowest", "newest"]),
@@ -45,13 +47,23 @@ def traces() -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Show so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def slow(context: CliContext, /, *, last_s: float | None, as_json: bool, **conditions: Any) -> None:  # noqa: ANN401
+def slow(
+    context: CliContext,
+    /,
+    *,
+    last_s: float | None,
+    until: datetime | None,
+    as_json: bool,
+    **conditions: Any,  # noqa: ANN401 - those of a TraceFilter
+) -> None:
     """List kept requests, each with what is to blame for the time it took."""
     from gateway.traces.query import TraceFilter, find
 
-    since_s = None if last_s is None else SYSTEM_CLOCK.wall_s() - last_s
+    until_s = None if until is None else until.replace(tzinfo=UTC).timestamp()
+    ends_s = SYSTEM_CLOCK.wall_s() if until_s is None else until_s
+    since_s = None if last_s is None else ends_s - last_s
     with _database(context) as engine:
-        page = find(engine, TraceFilter(since_s=since_s, **conditions))
+        page = find(engine, TraceFilter(since_s=since_s, until_s=until_s, **conditions))
     if as_json:
         print_json({"traces": page.rows})
         return
@@ -62,9 +74,10 @@ def slow(context: CliContext, /, *, last_s: float | None, as_json: bool, **condi
 
 @traces.command()
 @click.argument("name", metavar="ID")
+@click.option("--all", "every_span", is_flag=True, help="Show spans that took next to nothing too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def show(context: CliContext, name: str, *, as_json: bool) -> None:
+def show(context: CliContext, name: str, *, every_span: bool, as_json: bool) -> None:
     """Show one request as a waterfall. ID is that of the request, the decision, the trace or its first span."""
     from gateway.decisions.read import find as record_of
     from gateway.traces.query import get
@@ -79,7 +92,7 @@ def show(context: CliContext, name: str, *, as_json: bool) -> None:
         return
     from gateway.cli.traces_views import print_trace
 
-    print_trace(trace, record)
+    print_trace(trace, record, every_span=every_span)
 
 
 @contextmanager

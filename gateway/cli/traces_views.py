@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,46 +17,60 @@ from gateway.traces.waterfall import Bar, waterfall
 
 __all__ = ("print_list", "print_trace")
 
-WIDTH = 40
-"""Characters of a waterfall's bars."""
+MAX_WIDTH = 120
+"""Characters that are used of a wide terminal; one of 80 has room for everything too."""
+
+SHORTEST = 0.005
+"""Of the request's time: shorter spans are left out unless all are wanted, since a request has a dozen of those."""
+
+FIGURE_WIDTH = 10
 
 
 def print_list(rows: Sequence[TraceSummary]) -> None:
-    """One line a request."""
-    console = Console()
+    """A line or two for each request; its id is that of its first span, the shortest that `show` takes."""
+    console = _console()
     if not rows:
         console.print(
             "no trace of this kind is kept: slow, failed and escalated requests are, and a sample of the rest"
         )
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("when", "tenant", "variant", "took", "to blame", "there", "kept", "error", "request"):
-        table.add_column(name, justify="right" if name in {"took", "there"} else "left", no_wrap=name == "request")
+    table = _table("request", "when (UTC)", "took", "to blame", "kept as", "tenant, variant")
+    for column in table.columns[:4]:
+        column.no_wrap = True
     for row in rows:
-        cells = (row.tenant, row.variant, seconds(row.duration_s), row.stage, seconds(row.stage_s), row.kept)
-        table.add_row(moment(row.started_at_s), *map(shown, cells), shown(row.error_type), shown(row.request_id))
+        blamed = f"{row.stage} {seconds(row.stage_s)}"
+        kept = f"{row.kept}, {row.error_type}" if row.error_type else row.kept
+        who = f"{row.tenant or 'nobody'}, {row.variant or 'none'}"
+        cells = (row.span_id, moment(row.started_at_s)[5:], seconds(row.duration_s), blamed, kept, who)
+        table.add_row(*map(escape, cells))
     console.print(table)
 
 
-def print_trace(trace: TraceRow, record: Record | None) -> None:
-    """A waterfall, and who else could have answered."""
-    console = Console()
+def print_trace(trace: TraceRow, record: Record | None, *, every_span: bool = False) -> None:
+    """A waterfall, and who else could have answered.
+
+    Args:
+        trace: The request.
+        record: Its decision, where there was one.
+        every_span: Show the shortest ones too.
+    """
+    console = _console()
     ended = f" and ended in {trace.error_type}" if trace.error_type else ""
     console.print(
         f"{moment(trace.started_at_s)}  {shown(trace.tenant)} asked {shown(trace.route)}: answered by"
-        f" {shown(trace.variant)} in {seconds(trace.duration_s)}{ended} (kept: {trace.kept})"
+        f" {shown(trace.variant)} in {seconds(trace.duration_s)}{escape(ended)} (kept: {trace.kept})"
     )
     meaning = CAUSES.get(trace.stage, trace.stage)
-    console.print(f"to blame: {trace.stage}, {seconds(trace.stage_s)} of it: {meaning}")
-    console.print(f"request {shown(trace.request_id)}  trace {trace.trace_id}  decision {shown(trace.decision_id)}\n")
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("span", "begins", "takes", "from beginning to end"):
-        table.add_column(name, justify="right" if name in {"begins", "takes"} else "left", no_wrap=True)
-    for bar in waterfall(trace):
-        table.add_row(_label(bar), seconds(bar.began_s), seconds(bar.duration_s), drawn(bar, WIDTH))
-    console.print(table)
+    console.print(f"to blame: {trace.stage}, {seconds(trace.stage_s)} of it: {meaning}\n")
+    for name in ("request_id", "trace_id", "decision_id"):
+        console.print(f"{name.removesuffix('_id'):<10}{shown(getattr(trace, name))}", soft_wrap=True)
+    bars = waterfall(trace)
+    told = [bar for bar in bars if every_span or _tells(bar)]
+    console.print("", _waterfall(told, width=console.width))
+    if len(told) < len(bars):
+        console.print(f"{len(bars) - len(told)} spans that took next to nothing are left out; --all shows them")
     if record is not None and record.decision.candidates:
-        console.print(_candidates(record.decision))
+        _print_candidates(console, record.decision)
 
 
 def drawn(bar: Bar, width: int) -> str:
@@ -72,26 +85,44 @@ def shown(value: str | None) -> str:
     return "-" if value is None else escape(value)
 
 
-def _label(bar: Bar) -> str:
-    mark = " <- to blame" if bar.blamed else f" ({bar.error_type})" if bar.error_type else ""
-    return escape(f"{'  ' * bar.depth}{bar.label}{mark}")
+def _console() -> Console:
+    console = Console(highlight=False)
+    console.width = min(console.width, MAX_WIDTH)
+    return console
 
 
-def _candidates(decision: DecisionRow) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"candidates under policy {decision.policy_hash}", title_justify="left")
-    names = ("variant", "state", "quality", "ttft", "latency", "cost", "propensity", "why")
-    for name in names:
-        table.add_column(name)
-    for view in candidates(decision):
-        cells = (
-            view.variant,
-            view.state,
-            view.quality,
-            view.ttft,
-            view.latency,
-            view.cost,
-            view.propensity,
-            view.why,
-        )
-        table.add_row(*map(escape, cells))
+def _table(*names: str) -> Table:
+    return Table(*names, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _tells(bar: Bar) -> bool:
+    """Whether a span says something of the request that a person wants to know."""
+    important = bar.blamed or bar.error_type is not None or bar.name in {"request", "attempt"}
+    return important or bar.width >= SHORTEST
+
+
+def _waterfall(bars: Sequence[Bar], *, width: int) -> Table:
+    labels = [f"{'  ' * bar.depth}{bar.label}{_mark(bar)}" for bar in bars]
+    left = width - max(map(len, labels), default=0) - 2 * FIGURE_WIDTH - 2
+    table = _table("span", "begins", "takes", "█ is to blame")
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    for bar, label in zip(bars, labels, strict=True):
+        table.add_row(escape(label), seconds(bar.began_s), seconds(bar.duration_s), drawn(bar, max(left, 10)))
     return table
+
+
+def _mark(bar: Bar) -> str:
+    return f" ({bar.error_type})" if bar.error_type else ""
+
+
+def _print_candidates(console: Console, decision: DecisionRow) -> None:
+    console.print(f"\ncandidates under policy {escape(decision.policy_hash)}")
+    views = candidates(decision)
+    table = _table("variant", "state", "quality", "ttft", "latency", "cost", "propensity")
+    for view in views:
+        cells = (view.variant, view.state, view.quality, view.ttft, view.latency, view.cost, view.propensity)
+        table.add_row(*map(escape, cells))
+    console.print(table, "")
+    for view in views:
+        console.print(f"{escape(view.variant)}: {escape(view.why)}")

@@ -69,18 +69,23 @@ async def test_the_terminal_shows_a_waterfall_of_a_gateway_that_runs(tmp_path: P
     words = ["--config", str(tmp_path / "trilemma.yaml"), "--var", str(tmp_path), "traces"]
 
     def invoke(*more: str) -> str:
-        result = CliRunner().invoke(main, [*words, *more], env={"COLUMNS": "200"})
+        result = CliRunner().invoke(main, [*words, *more], env={"COLUMNS": "80"})
         assert result.exit_code == 0, result.output
+        assert "…" not in result.stdout, "a terminal of 80 columns has room for everything"
+        assert all(len(line) <= 80 for line in result.stdout.splitlines() if '"' not in line)
         return result.stdout
 
     async with behind(tmp_path, slow, telemetry={"traces": {"sample": 1.0}}) as (gateway, _):
         request_id = await kept(gateway)
-        listed = await asyncio.to_thread(invoke, "slow")
-        assert request_id in listed
+        listed = await asyncio.to_thread(invoke, "slow", "--last-s", "60")
+        [span_id] = [line.split()[0] for line in listed.splitlines() if "generate" in line]
+        assert span_id in await asyncio.to_thread(invoke, "show", span_id, "--json")
         shown = await asyncio.to_thread(invoke, "show", request_id)
+        assert "  decide" not in shown
+        assert "  decide" in await asyncio.to_thread(invoke, "show", request_id, "--all")
         assert "attempt: v0" in shown
         assert "to blame: generate" in shown
         assert "█" in next(line for line in shown.splitlines() if "upstream" in line or "to blame" in line[5:])
         assert '"span_id"' in await asyncio.to_thread(invoke, "show", request_id, "--json")
-        nothing = await asyncio.to_thread(invoke, "slow", "--min-s", "60")
-        assert "no trace of this kind is kept" in nothing
+        for conditions in (("--min-s", "60"), ("--until", "2020-01-01")):
+            assert "no trace of this kind" in await asyncio.to_thread(invoke, "slow", *conditions)
