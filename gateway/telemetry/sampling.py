@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 import numpy as np
@@ -20,8 +20,14 @@ __all__ = ("Sampler", "Usual", "head_sampled")
 FURTHER = frozenset({"fallback", "retry", "hedge", "escalation"})
 """Roles of attempts that a request needs only when something did not go as planned."""
 
-MIN_SEEN = 100
+MIN_SEEN = 20
 """Latencies to have seen before one of them is called unusual."""
+
+WINDOW, EVERY = 1000, 50
+"""Latencies that count, the latest; and how many come before the percentile is taken anew."""
+
+CACHED, ANY = "(cached)", "(any)"
+"""Kinds of answers besides those of each variant."""
 
 
 def head_sampled(origin: Origin, *, share: float) -> bool:
@@ -35,26 +41,54 @@ def head_sampled(origin: Origin, *, share: float) -> bool:
     return origin.trace_id & (2**64 - 1) < TraceIdRatioBased.get_bound_for_rate(share)
 
 
+class _Rolling:
+    """The 95th percentile of the latest latencies, not that of the very latest."""
+
+    __slots__ = ("_limit_s", "_seen", "_since")
+
+    def __init__(self) -> None:
+        self._seen: deque[float] = deque(maxlen=WINDOW)
+        self._since = 0
+        self._limit_s: float | None = None
+
+    @property
+    def limit_s(self) -> float | None:
+        """None before enough were seen."""
+        return self._limit_s
+
+    def take(self, latency_s: float) -> None:
+        self._seen.append(latency_s)
+        self._since += 1
+        if self._since >= EVERY or len(self._seen) == MIN_SEEN:
+            self._limit_s, self._since = float(np.quantile(self._seen, 0.95)), 0
+
+
 class Usual:
-    """The rolling 95th percentile of latencies, by variant and by whether the answer was streamed."""
+    """The rolling 95th percentile of latencies, by variant and by whether the answer was streamed.
 
-    def __init__(self, *, window: int = 1000, every: int = 50) -> None:
-        self._window = window
-        self._every = every
-        self._seen: dict[tuple[str, bool], deque[float]] = {}
-        self._limits: dict[tuple[str, bool], tuple[float, int]] = {}
+    A variant of which little was seen is held against all of them: the first answer of one that starts slowly is
+    slow. Cached answers are held against each other only, for they would make every other one look slow.
+    """
 
-    def exceeded(self, variant: str, latency_s: float, *, streamed: bool) -> bool:
-        """Take in a latency, and say whether it is above the 95th percentile of those before it."""
-        key = variant, streamed
-        seen = self._seen.setdefault(key, deque(maxlen=self._window))
-        limit_s, age = self._limits.get(key, (float("inf"), 0))
-        exceeded = latency_s > limit_s
-        seen.append(latency_s)
-        if age + 1 >= self._every and len(seen) >= MIN_SEEN:
-            limit_s, age = float(np.quantile(seen, 0.95)), -1
-        self._limits[key] = limit_s, age + 1
-        return exceeded
+    def __init__(self) -> None:
+        self._kinds: defaultdict[tuple[str, bool], _Rolling] = defaultdict(_Rolling)
+
+    def exceeded(self, variant: str | None, latency_s: float, *, streamed: bool) -> bool:
+        """Take in the latency of an answer, and say whether it is above the 95th percentile of those before it.
+
+        Args:
+            variant: That gave it; None for an answer from a cache.
+            latency_s: What it took.
+            streamed: Whether it came as a stream.
+        """
+        kind = self._kinds[variant or CACHED, streamed]
+        limit_s = kind.limit_s
+        kind.take(latency_s)
+        if variant is not None:
+            together = self._kinds[ANY, streamed]
+            limit_s = together.limit_s if limit_s is None else limit_s
+            together.take(latency_s)
+        return limit_s is not None and latency_s > limit_s
 
 
 class Sampler:
@@ -92,8 +126,9 @@ class Sampler:
         outcome, limits, sla = exchange.outcome, exchange.limits, exchange.tenant.sla
         if outcome is None or outcome.ending is Ending.STOPPED:
             return False
-        unusual = outcome.variant is not None and self._usual.exceeded(
-            outcome.variant, outcome.latency_s, streamed=outcome.streamed
+        generated = exchange.cache not in {"exact", "semantic"}
+        unusual = outcome.ending is Ending.DONE and self._usual.exceeded(
+            outcome.variant if generated else None, outcome.latency_s, streamed=outcome.streamed
         )
         first_s = outcome.ttft_s if outcome.streamed else None
         return (

@@ -48,7 +48,21 @@ def test_five_of_a_hundred_are_unusual_once_enough_was_seen() -> None:
     unusual = [usual.exceeded("v", latency_s, streamed=True) for latency_s in latencies]
     assert not any(unusual[:MIN_SEEN])
     assert 0.03 < sum(unusual[MIN_SEEN:]) / len(unusual[MIN_SEEN:]) < 0.07
-    assert not usual.exceeded("another", 100.0, streamed=True)
+
+
+def test_a_variant_of_which_little_was_seen_is_held_against_all_of_them() -> None:
+    usual = Usual()
+    assert not any(usual.exceeded("v", 1.0, streamed=False) for _ in range(MIN_SEEN))
+    assert not usual.exceeded("another", 0.9, streamed=False)
+    assert usual.exceeded("another", 10.0, streamed=False)
+    assert not usual.exceeded("another", 10.0, streamed=True), "streams are held against streams"
+
+
+def test_answers_from_a_cache_make_no_other_look_slow() -> None:
+    usual = Usual()
+    assert not any(usual.exceeded(None, 0.001, streamed=False) for _ in range(500))
+    assert not any(usual.exceeded("v", 1.0, streamed=False) for _ in range(500))
+    assert usual.exceeded(None, 0.1, streamed=False)
 
 
 async def test_a_request_over_its_own_limit_is_kept(tmp_path: Path) -> None:
