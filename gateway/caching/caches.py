@@ -128,9 +128,9 @@ class Caches:
 
     async def _turn(self, exchange: Exchange, flight: Hashable, terms: Terms) -> Found | Turn:
         """What to do: have what another request was given, or see to it oneself."""
+        if self._flights.takes_off(flight):
+            return Turn.LEAD
         with exchange.stage("flight"):
-            if self._flights.takes_off(flight):
-                return Turn.LEAD
             turn = await self._flights.wait(flight, timeout_s=_patience_s(exchange, terms, self._settings.flight_s))
         return turn if isinstance(turn, Turn) or _fits(turn, exchange, terms) else Turn.ALONE
 

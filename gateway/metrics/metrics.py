@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from prometheus_client import CollectorRegistry
 
 from gateway.decisions.fault import is_ours
@@ -85,9 +87,11 @@ class Metrics:
         whole = timeline.root.began_s, timeline.root.ended_s or timeline.root.began_s
         asked = [(s.began_s, s.ended_s or whole[1]) for s in timeline.spans if s.name == "attempt"]
         self._of("trilemma_overhead_seconds").observe(overhead_s(whole, asked))
+        took: defaultdict[str, float] = defaultdict(float)
         for span in timeline.spans:
-            if span.name in STAGES:
-                self._of("trilemma_stage_duration_seconds", span.name).observe(span.duration_s)
+            took[span.name] += span.duration_s
+        for name in took.keys() & STAGES.keys():
+            self._of("trilemma_stage_duration_seconds", name).observe(took[name])
         stages = exchange.stages
         if "queue" in stages:
             self._of("trilemma_queue_wait_seconds", exchange.tenant.id).observe(stages["queue"])

@@ -26,6 +26,9 @@ FIELDS = "fields"
 SECRET = re.compile(r"(?i)\b(tri_|sk-|bearer\s+)[A-Za-z0-9_.~+/=-]{8,}")
 """Keys of ours and of providers, and whatever follows `Bearer`."""
 
+MARKS = ("tri_", "sk-", "bearer")
+"""One of them is in every text in which there is a secret; to look for these takes a tenth of the time."""
+
 MAX_WAITING = 50_000
 """Lines that may wait to be written; should nobody take them, the oldest are lost."""
 
@@ -39,6 +42,9 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 def redacted(text: str) -> str:
     """A text without what looks like a key."""
+    lowered = text.lower()
+    if not any(mark in lowered for mark in MARKS):
+        return text
     return SECRET.sub(lambda found: f"{found[1]}[redacted]", text)
 
 
@@ -112,6 +118,8 @@ def configure_logs(form: Literal["json", "text"], *, stream: TextIO | None = Non
     """Send this process's log to a stream, standard error by default; closing the handler writes what is left."""
     handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    # What no line of ours tells need not be found out for each: a fifth of a line's time.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return handler
