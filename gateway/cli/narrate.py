@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-import click
-
 from backends.types import VariantStatus, WorkerState
 
 __all__ = ("describe", "narrate")
@@ -14,15 +12,15 @@ __all__ = ("describe", "narrate")
 LOOK_EVERY_S = 0.5
 
 
-async def narrate(statuses: Callable[[], Iterable[VariantStatus]]) -> None:
-    """Write a line to standard error whenever a variant's state, or a tenth of its progress, changes."""
+async def narrate(statuses: Callable[[], Iterable[VariantStatus]], *, tell: Callable[[str], None]) -> None:
+    """Tell a line whenever a variant's state, or a tenth of its progress, changes."""
     told: dict[str, str] = {}
     while True:
         for status in statuses():
             line = describe(status)
             if told.get(status.name) != line:
                 told[status.name] = line
-                click.echo(line, err=True)
+                tell(line)
         await asyncio.sleep(LOOK_EVERY_S)
 
 

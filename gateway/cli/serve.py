@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import click
 import msgspec
@@ -23,10 +26,15 @@ from backends.types import Engine
 from gateway.cli.context import CliContext, failures
 from gateway.cli.narrate import narrate
 from gateway.settings import ServerSettings, Settings
+from gateway.telemetry.logs import configure_logs
 
 __all__ = ("serve",)
 
 BACKLOG = 2048
+
+Tell = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -39,18 +47,29 @@ def serve(
     context: CliContext, *, host: str | None, port: int | None, workers: int | None, follow_parent: bool
 ) -> None:
     """Serve the API; fetch, build and measure what is missing meanwhile. Ctrl-C or SIGTERM stops it in order."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if follow_parent:
         lifeline.follow_parent()
     settings = context.settings()
     given = {"host": host, "port": port, "workers": workers}
     server = msgspec.structs.replace(settings.server, **{k: v for k, v in given.items() if v is not None})
-    with failures(BackendError), _listen(server) as listening:
-        asyncio.run(_supervise(context, settings, server, listening))
+    with failures(BackendError), _telling(settings) as tell, _listen(server) as listening:
+        asyncio.run(_supervise(context, settings, server, listening, tell))
+
+
+@contextmanager
+def _telling(settings: Settings) -> Iterator[Tell]:
+    """How this process says what goes on: to a person in plain lines, to a program in the form of all its log."""
+    form = settings.telemetry.logs
+    handler = configure_logs(form, level=logging.WARNING)
+    logger.setLevel(logging.INFO)
+    try:
+        yield logger.info if form == "json" else partial(click.echo, err=True)
+    finally:
+        handler.close()
 
 
 async def _supervise(
-    context: CliContext, settings: Settings, server: ServerSettings, listening: socket.socket
+    context: CliContext, settings: Settings, server: ServerSettings, listening: socket.socket, tell: Tell
 ) -> None:
     store = Store(context.paths.models)
     supervisor = Supervisor(
@@ -74,8 +93,8 @@ async def _supervise(
     )
     supervisor.stop_on_signals()
     host, port = listening.getsockname()[:2]
-    click.echo(f"Trilemma listens on http://{host}:{port} (Ctrl-C stops it)", err=True)
-    narrating = asyncio.create_task(narrate(supervisor.fleet.statuses))
+    tell(f"Trilemma listens on http://{host}:{port} (Ctrl-C stops it)")
+    narrating = asyncio.create_task(narrate(supervisor.fleet.statuses, tell=tell))
     try:
         await supervisor.run()
     finally:

@@ -114,13 +114,15 @@ class _Lines(logging.Handler):
                     self._stream.flush()
 
 
-def configure_logs(form: Literal["json", "text"], *, stream: TextIO | None = None) -> logging.Handler:
+def configure_logs(
+    form: Literal["json", "text"], *, stream: TextIO | None = None, level: int = logging.INFO
+) -> logging.Handler:
     """Send this process's log to a stream, standard error by default; closing the handler writes what is left."""
     handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     # What no line of ours tells need not be found out for each: a fifth of a line's time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return handler
 
