@@ -59,23 +59,24 @@ async def login_page(request: Asked, services: NamedDependency[Services]) -> Res
 @post("/login", opt=OPEN, status_code=200)
 async def sign_in(request: Asked, services: NamedDependency[Services]) -> Response[Any]:
     """Begin a session, for a key of an operator or administrator."""
-    fields, now_s = await form_of(request), services.clock.wall_s()
-    target, address = safe_target(fields.get("next")), request.client.host if request.client else ""
-    throttle = services.console.throttle
-    wait_s = throttle.wait_s(address, now_s=now_s)
-    if wait_s > 0:
-        return _refused(request, target, "Too many attempts. Wait a minute, then try again.", 429, wait_s=wait_s)
+    fields = await form_of(request)
+    target, throttle = safe_target(fields.get("next")), services.console.throttle
+    # Whoever has a key gets in, however often others behind the same proxy have failed.
     try:
         who = services.directory.authenticate(fields.get("key", "")[:MAX_KEY_CHARS].strip())
     except AuthenticationError:
-        throttle.failed(address, now_s=now_s)
-        return _refused(request, target, UNKNOWN, 401)
-    if who.key_id is None or not may(who, Role.OPERATOR):
-        throttle.failed(address, now_s=now_s)
+        problem, status = UNKNOWN, 401
+    else:
+        if who.key_id is not None and may(who, Role.OPERATOR):
+            return await _begun(request, services, who, who.key_id, target)
         problem = f"This key's role is `{who.role}`. The console needs one of role `operator` or `admin`."
-        return _refused(request, target, problem, 403)
-    throttle.forget(address)
-    return await _begun(request, services, who, who.key_id, target)
+        status = 403
+    address, now_s = request.client.host if request.client else "", services.clock.monotonic_s()
+    wait_s = throttle.wait_s(address, now_s=now_s)
+    if wait_s > 0:
+        return _refused(request, target, "Too many attempts. Wait a minute, then try again.", 429, wait_s=wait_s)
+    throttle.failed(address, now_s=now_s)
+    return _refused(request, target, problem, status)
 
 
 @post("/logout", opt=PAGE, status_code=303)

@@ -30,7 +30,3 @@ class Throttle:
         times.append(now_s)
         while len(self._seen) > self._max_keys:
             self._seen.popitem(last=False)
-
-    def forget(self, key: str) -> None:
-        """Somebody with this key signed in."""
-        self._seen.pop(key, None)
