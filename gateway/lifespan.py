@@ -67,7 +67,9 @@ async def open_services(
 async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *, process: str) -> Services:
     ground = await open_ground(settings, paths, stack)
     engine, catalogue, log = ground.engine, ground.catalogue, ground.log
-    replicas = Replicas(ground.redis, catalogue=catalogue, rng=np.random.default_rng())
+    replicas = Replicas(
+        ground.redis, catalogue=catalogue, rng=np.random.default_rng(), at_least=settings.server.workers
+    )
     stack.push_async_callback(replicas.aclose)
     limiter = _limiter(ground, replicas)
     admission, drain = Admission(settings.admission, catalogue=catalogue, clock=SYSTEM_CLOCK), Drain()

@@ -14,6 +14,7 @@ from types import FrameType
 
 import click
 import uvicorn
+from msgspec.structs import replace
 
 from backends.lifeline import follow_parent
 from gateway.api.observed import Observed
@@ -86,9 +87,12 @@ class ApiServer(uvicorn.Server):
 @click.option("--config", type=click.Path(path_type=Path), default=None)
 @click.option("--var", type=click.Path(path_type=Path), required=True)
 @click.option("--name", default="api-1", help="Tells this process from others on the socket.")
-def main(fd: int, config: Path | None, var: Path, name: str) -> None:
+@click.option("--workers", type=int, default=None, help="Processes on the socket.  [default: as configured]")
+def main(fd: int, config: Path | None, var: Path, name: str, workers: int | None) -> None:
     """Serve the HTTP API on an inherited socket until SIGTERM, or until the parent is gone."""
     settings = load_settings(config)
+    if workers is not None:
+        settings = replace(settings, server=replace(settings.server, workers=workers))
     handler = configure_logs(settings.telemetry.logs)
     follow_parent()
     server = ApiServer(settings, StatePaths(root=var), process=name)

@@ -46,7 +46,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """TCP port; 0 takes a free one."""
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
-    """API processes sharing the port."""
+    """API processes sharing the port. Without Redis each lets through its share of a tenant's quotas."""
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 4 * 1024 * 1024
     """Larger request bodies are refused with 413."""
     request_timeout_s: Annotated[float, Meta(gt=0)] = 600.0

@@ -83,7 +83,10 @@ async def _supervise(
         servers=[
             ServerPlan(
                 name=f"api-{number}",
-                argv=context.argv("gateway.server", "--fd", str(listening.fileno()), "--name", f"api-{number}"),
+                argv=context.argv(
+                    "gateway.server",
+                    *("--fd", str(listening.fileno()), "--name", f"api-{number}", "--workers", str(server.workers)),
+                ),
                 pass_fds=(listening.fileno(),),
             )
             for number in range(1, server.workers + 1)

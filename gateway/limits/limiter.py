@@ -1,7 +1,7 @@
 """Admits a request against its tenant's quotas, and settles what it really took when it ends.
 
 A request reserves the most that it can take, so that a quota holds whatever comes of it, and gives back the rest.
-While Redis is away each replica lets through its share of the quota: the sum stays what it was.
+While Redis is away, or where there is none, each replica lets through its share: the sum stays what it was.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Limiter:
         """Prepare.
 
         Args:
-            redis: Counts for all replicas; None where this process is alone.
+            redis: Counts for all replicas; None where nothing does.
             clock: Of the counts that are kept here.
             longest_answer_tokens: What any variant generates at most where a request sets no limit.
             replicas: How many processes share the quotas, as far as known.
@@ -129,14 +129,12 @@ class Limiter:
         await asyncio.gather(*self._settling, return_exceptions=True)
 
     async def _reserve(self, ask: Ask) -> tuple[QuotaStore, Reply]:
-        """Ask the shared counts; where they do not answer, our own share."""
-        if self._shared is None:
-            return self._own, await self._own.reserve(ask)
-        try:
-            return self._shared, await self._shared.reserve(ask)
-        except RedisDownError:
-            mine = replace(ask, quotas=_share(ask, self._replicas()))
-            return self._own, await self._own.reserve(mine)
+        """Ask the shared counts; where there are none, or they do not answer, our own share."""
+        if self._shared is not None:
+            with contextlib.suppress(RedisDownError):
+                return self._shared, await self._shared.reserve(ask)
+        mine = replace(ask, quotas=_share(ask, self._replicas()))
+        return self._own, await self._own.reserve(mine)
 
     def _most_tokens(self, exchange: Exchange) -> int:
         """A prompt has at most as many tokens as bytes."""

@@ -63,21 +63,25 @@ _decode = msgspec.json.Decoder(_Word).decode
 
 
 class Replicas:
-    """This replica among the others; alone where there is no Redis."""
+    """This replica among the others; without Redis, among those of its machine."""
 
-    def __init__(self, redis: SharedRedis | None, *, catalogue: Catalogue, rng: np.random.Generator) -> None:
+    def __init__(
+        self, redis: SharedRedis | None, *, catalogue: Catalogue, rng: np.random.Generator, at_least: int = 1
+    ) -> None:
         """Prepare; nothing is said before `beat`.
 
         Args:
             redis: Where they meet.
             catalogue: Says what is at work here, and is told what is at work elsewhere.
             rng: Spreads the beats.
+            at_least: Processes of this machine, this one included; as many replicas there are, heard or not.
         """
         self._redis = redis
         self._catalogue = catalogue
         self._rng = rng
         self._name = os.urandom(8).hex()
-        self._counts = deque([1], maxlen=LIFE_S)
+        self._at_least = at_least
+        self._counts = deque([at_least], maxlen=LIFE_S)
         self._missed = 0
 
     @property
@@ -86,7 +90,7 @@ class Replicas:
 
         So neither a flushed Redis nor one that is away makes a replica believe that it is alone.
         """
-        return max(self._counts)
+        return max(self._at_least, *self._counts)
 
     async def keep(self) -> None:
         """Beat for ever; returns at once where there is no Redis."""

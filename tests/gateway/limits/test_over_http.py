@@ -64,6 +64,13 @@ async def test_every_kind_of_answer_says_what_is_left(tmp_path: Path) -> None:
     assert 1 <= int(refused[1]["Retry-After"]) <= 61
 
 
+async def test_processes_of_one_machine_keep_a_quota_together_without_redis_too(tmp_path: Path) -> None:
+    async with behind(tmp_path, WHOLE, server={"workers": 3}) as (gateway, _):
+        key = await with_tenant(gateway, "shop", quotas=Quotas(requests_per_min=7))
+        replies = [await asked(gateway, bearer(key)) for _ in range(4)]
+    assert [reply[0] for reply in replies] == [200, 200, 429, 429]
+
+
 async def test_tokens_are_settled_to_what_was_used_whole_or_streamed(tmp_path: Path) -> None:
     async with behind(tmp_path, WHOLE) as (gateway, [provider]):
         key = await with_tenant(gateway, "shop", quotas=Quotas(tokens_per_min=10_000))
