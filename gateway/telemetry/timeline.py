@@ -6,14 +6,14 @@ Nothing here is sent or stored; what a trace is made of is read from a timeline 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.telemetry.origin import Origin, new_span_id
 
-__all__ = ("CURRENT", "Span", "Stage", "Timeline", "aside")
+__all__ = ("CURRENT", "Span", "Timeline", "aside")
 
 
 class Span:
@@ -92,7 +92,9 @@ class Timeline:
         )
         return self.add(name, within=None, began_s=began_s, ended_s=self.clock.monotonic_s())
 
-    def stage(self, name: str, *, within: Span | None = None, tally: dict[str, float] | None = None) -> Stage:
+    def stage(
+        self, name: str, *, within: Span | None = None, tally: dict[str, float] | None = None
+    ) -> AbstractContextManager[Span]:
         """The block as a span; what goes on aside in it, such as a call to Redis, becomes a part of it.
 
         Args:
@@ -100,7 +102,7 @@ class Timeline:
             within: Its parent, by default the root.
             tally: Where its seconds are added up by name.
         """
-        return Stage(self, name, within=within, tally=tally)
+        return _Block(self, name, within=within, tally=tally)
 
     def enter(self, span: Span) -> None:
         """What goes on aside is a part of this span from now on."""
@@ -117,7 +119,7 @@ class Timeline:
         return self._open[-1] if self._open else self.root
 
 
-class Stage:
+class _Block:
     """A block that is a span. A class of its own: a dozen are entered for every request, and generators cost more."""
 
     __slots__ = ("_name", "_span", "_tally", "_timeline", "_within")
