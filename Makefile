@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint audit chaos format bench chart clean
+.PHONY: help setup run test lint audit chaos format bench generate clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 18
@@ -23,11 +23,12 @@ run: $(STAMP)  ## Fetch the bundled model, build its variants and serve them on 
 test: lint  ## Run linters, types, import rules and the whole test suite
 	$(BIN)/pytest
 
-lint: $(STAMP)  ## Run ruff, mypy and import-linter
+lint: $(STAMP)  ## Run ruff, mypy and import-linter, and look whether what is generated is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest --quiet tests/charts/test_generated.py tests/test_documents.py
 
 audit: $(STAMP)  ## Look the pinned dependencies up for known vulnerabilities
 	$(BIN)/python .ci/audit.py
@@ -44,8 +45,9 @@ bench: $(STAMP)  ## Measure the gateway against the worker, many streams, and th
 	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/decode_speed.py
 
-chart: $(STAMP)  ## Write the chart's schema, list of values, dashboards and rules anew
+generate: $(STAMP)  ## Write anew what is made from the code: files of the chart, tables of the documents
 	$(BIN)/python -m charts.generate
+	$(BIN)/python -m tests.observability_tables
 
 clean:  ## Remove the environment; built models under var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

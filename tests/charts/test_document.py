@@ -56,7 +56,7 @@ def test_every_value_that_the_page_names_exists() -> None:
 
 
 def test_the_table_of_alerts_is_made_from_the_rules() -> None:
-    """Mend it with `make chart`."""
+    """Mend it with `make generate`."""
     assert f"<!-- alerts:begin -->\n{alert_table()}\n<!-- alerts:end -->" in PAGE
 
 

@@ -9,5 +9,5 @@ from charts.generate.files import CHART, generated
 
 @pytest.mark.parametrize("path", sorted(generated()))
 def test_a_generated_file_is_up_to_date(path: str) -> None:
-    """Mend it with `make chart`."""
+    """Mend it with `make generate`."""
     assert (CHART / path).read_text(encoding="utf-8") == generated()[path]
