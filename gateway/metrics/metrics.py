@@ -12,6 +12,7 @@ from gateway.metrics.overhead import overhead_s
 from gateway.metrics.registry import Metered
 from gateway.routing.exchange import Exchange
 from gateway.routing.request import Route
+from gateway.telemetry import names
 from gateway.telemetry.attributes import OPERATIONS
 from gateway.telemetry.seen import Seen
 from gateway.telemetry.stages import STAGES
@@ -119,9 +120,12 @@ class Metrics:
 
     def _decision(self, exchange: Exchange, outcome: OutcomeRow) -> None:
         operation = OPERATIONS.get(str(exchange.request.route), NONE)
+        told = (span.attributes for span in exchange.timeline.spans if span.name == "attempt")
+        providers = {each.get(names.VARIANT): each.get(names.PROVIDER) for each in told}
         for attempt in exchange.attempts:
             self._of("trilemma_attempts_total", attempt.variant, attempt.role, attempt.error_type or NONE).inc()
-            client = self._of("gen_ai_client_operation_duration_seconds", operation, NONE, attempt.variant)
+            provider = providers.get(attempt.variant) or NONE
+            client = self._of("gen_ai_client_operation_duration_seconds", operation, provider, attempt.variant)
             client.observe(attempt.latency_s)
         decision = exchange.decision
         if decision is None:

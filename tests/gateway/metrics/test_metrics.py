@@ -68,6 +68,12 @@ async def test_requests_attempts_tokens_and_cost_are_counted_as_they_were(tmp_pa
     assert value(told, "trilemma_attempts_total", variant="v0") >= 1
     assert value(told, "trilemma_attempts_total", variant="v0", error_type="") == 0, "all of them failed"
     assert value(told, "trilemma_attempts_total", variant="v1") == 2
+    gen_ai = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai"}
+    for variant in ("v0", "v1"):
+        labels = gen_ai | {"gen_ai_request_model": variant}
+        asked = value(told, "gen_ai_client_operation_duration_seconds_count", **labels)
+        assert asked == value(told, "trilemma_attempts_total", variant=variant)
+    assert value(told, "gen_ai_server_request_duration_seconds_count", **gen_ai) == 2
     assert value(told, "trilemma_tokens_total", kind="completion") == 10
     assert value(told, "trilemma_http_requests_total", route=CHAT, status="400") == 1
     assert value(told, "trilemma_request_duration_seconds_count") == 2
