@@ -13,6 +13,7 @@ from pathlib import Path
 
 import redis
 
+from tests.chaos_tools import until_true
 from tests.helm import CHART, rendered
 from tests.manifests import Manifest, one, pods
 from tests.pods import Pod
@@ -106,12 +107,15 @@ def test_the_chart_runs_a_redis_that_asks_for_its_password_and_keeps_nothing(tmp
     port, log = free_port(), tmp_path / "redis.log"
     with pod.running(ours, "--port", str(port), "--bind", "127.0.0.1", log=log) as process:
         client = redis.Redis(port=port, password="s3cret", retry=None)
-        for _ in range(100):
+
+        def answers() -> bool:
+            assert process.poll() is None, log.read_text()
             try:
-                client.ping()
-                break
+                return bool(client.ping())
             except redis.ConnectionError:
-                assert process.poll() is None, log.read_text()
+                return False
+
+        until_true(answers, within_s=15.0)
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
         assert client.config_get("maxmemory") == {"maxmemory": str(256 * 1024**2)}
         assert client.config_get("save") == {"save": ""}

@@ -231,7 +231,7 @@ async def test_a_locked_database_stops_only_what_was_not_granted_and_nobody_wait
             with pytest.raises(QuotaError):
                 await ledger.hold(known, 0.97)
             (await ledger.hold(closed, 0.015)).settle(0.015)
-            assert time.monotonic() - began_s < 1.5
+            assert time.monotonic() - began_s < 10, "the first waited for the lock; had all, it would be a minute"
             assert (away.value.status, away.value.headers["Retry-After"]) == (503, "5")
             other.rollback()
         async with asyncio.timeout(8):

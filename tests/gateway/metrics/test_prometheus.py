@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.chaos_tools import background, config_over
+from tests.chaos_tools import background, config_over, until_true
 from tests.gateways import HELLO, behind
 from tests.providers import Answer, completion_body
 from tests.scraping import asked, scraping
@@ -54,15 +55,12 @@ def test_one_scrape_tells_of_all_processes_that_share_the_port(tmp_path: Path) -
     with background(PARIS) as provider:
         config = config_over(provider, more="server: {workers: 2}")
         with serving(tmp_path / "no-models", tmp_path / "var", config=config) as running:
-            import urllib.request
-
             accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
-            seen: set[str] = set()
-            for _ in range(50):
+
+            def seen() -> set[str]:
                 request = urllib.request.Request(f"{running.url}/metrics", headers=accept)
                 with urllib.request.urlopen(request, timeout=10) as reply:
                     families = {f.name: f for f in text_string_to_metric_families(reply.read().decode())}
-                seen = {sample.labels["process"] for sample in families["trilemma_build_info"].samples}
-                if seen == {"api-1", "api-2"}:
-                    break
-            assert seen == {"api-1", "api-2"}
+                return {sample.labels["process"] for sample in families["trilemma_build_info"].samples}
+
+            until_true(lambda: seen() == {"api-1", "api-2"}, within_s=30)  # One is up before the other.

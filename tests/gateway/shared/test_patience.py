@@ -46,7 +46,7 @@ async def test_a_loop_that_keeps_standing_still_gives_no_time_without_end() -> N
     began_s = time.monotonic()
     with pytest.raises(TimeoutError):
         await stand_still()
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 4, "all of it takes five seconds"
 
 
 async def test_a_caller_that_is_cancelled_is_cancelled() -> None:

@@ -83,7 +83,7 @@ async def test_a_frozen_or_dead_redis_is_left_alone_and_found_again(
     for _ in range(200):
         with pytest.raises(RedisDownError):
             await asked(shared)
-    assert time.monotonic() - began_s < 0.1, "nobody waits for it"
+    assert time.monotonic() - began_s < 2, "nobody waits for it: that would be four seconds"
     server.thaw() if fault == "freeze" else server.restart()
     await until(lambda: shared.up, within_s=10)
     assert await asked(shared) is None

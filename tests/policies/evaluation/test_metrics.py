@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,12 +88,3 @@ def test_the_oracle_has_no_regret_and_everyone_else_some() -> None:
     utilities = np.array([[0.2, 0.9], [0.5, 0.4]])
     assert regret_to_oracle(utilities, np.array([1, 0])) == 0.0
     assert regret_to_oracle(utilities, np.array([0, 0])) == pytest.approx(0.35)
-
-
-def test_eleven_thousand_rows_are_no_work() -> None:
-    weak, strong = answers(4, 11_000)
-    scores = np.random.default_rng(4).random(11_000)
-    start = time.perf_counter()
-    for _ in range(20):
-        apgr(scores, weak=weak, strong=strong)
-    assert (time.perf_counter() - start) / 20 < 0.05
