@@ -131,18 +131,31 @@ def test_the_commands_of_the_readme_show_it(gateway: Gateway, keys: dict[str, st
     assert "quantized" in sh(gateway, TIGHTENED, **environment), "asking for less than was promised gets no less"
 
 
-def test_the_report_shows_who_kept_what(gateway: Gateway, keys: dict[str, str]) -> None:
+def reports(gateway: Gateway, keys: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """What the README's commands print of both, the legal analyser's own report, and the support bot's."""
     for key in keys.values():
         answered_by(gateway, key, times=2)
-    told = sh(gateway, REPORTED, LEGAL=keys["legal-analyser"])
-    table, _, body = told.partition("{")
+    table, _, body = sh(gateway, REPORTED, LEGAL=keys["legal-analyser"]).partition("{")
+    listed = msgspec.json.decode(sh(gateway, "trilemma tenants sla support-bot --json"))["reports"]
+    [support] = listed
+    return table, msgspec.json.decode("{" + body), support
+
+
+def of_one_window(gateway: Gateway, keys: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The same, asked for again where a window ended, and an empty one began, between the requests and the report."""
+    for _ in range(3):
+        table, own, support = reports(gateway, keys)
+        if all(of["now"] is not None for of in (*own["promises"], *support["promises"])):
+            break
+    return table, own, support
+
+
+def test_the_report_shows_who_kept_what(gateway: Gateway, keys: dict[str, str]) -> None:
+    table, own, support = of_one_window(gateway, keys)
     assert all(words in table for words in (*keys, "p95 first token", "mean quality", "USD spent"))
-    own = msgspec.json.decode("{" + body)
     assert own["tenant"] == "legal-analyser"
     stands = {of["promise"]: (of["now_verdict"], of["now"]) for of in own["promises"]}
     assert stands == {"mean_quality": ("kept", pytest.approx(0.77)), "availability": ("kept", 1.0)}
-    listed = msgspec.json.decode(sh(gateway, "trilemma tenants sla support-bot --json"))["reports"]
-    [support] = listed
     for of in support["promises"]:
         below = of["promise"] != "availability"
         holds = of["now"] <= of["limit"] if below else of["now"] >= of["limit"]
