@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 
+from gateway.decisions.migrate import upgrade
+from gateway.decisions.schema import open_engine
 from tests.decision_rows import sqlite_url
 
 _numbers = count()
@@ -60,3 +63,12 @@ def _program(name: str) -> str | None:
     """Debian keeps PostgreSQL's programs off the path."""
     places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     return shutil.which(name) or next((str(place) for place in places), None)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """Such a database with today's tables."""
+    made = open_engine(url)
+    upgrade(made)
+    yield made
+    made.dispose()

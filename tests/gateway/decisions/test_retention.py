@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy.engine import Engine
 
 from gateway.decisions import retention
-from gateway.decisions.migrate import upgrade
 from gateway.decisions.read import export
 from gateway.decisions.retention import keep_young, prune
-from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Row
 from gateway.decisions.write import insert
 from tests.decision_rows import decision, observation, outcome
 from tests.gateways import until
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    found = open_engine(url)
-    upgrade(found)
-    yield found
-    found.dispose()
 
 
 def made(number: int) -> list[Row]:

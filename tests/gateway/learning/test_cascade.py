@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from sqlalchemy.engine import Engine
 
-from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Ending, ObservationSource, Row
 from gateway.decisions.write import insert
@@ -42,14 +40,6 @@ cascade: {first: quantized, then: full}
 rules:
   - {name: all, then: {cascade: true}}
 """
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    opened = open_engine(url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
 
 
 def put(number: int, variant: str, *, confidence: float | None, score: float, **changes: object) -> list[Row]:

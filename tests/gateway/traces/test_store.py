@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ import sqlalchemy as sa
 from hypothesis import given
 from sqlalchemy.engine import Engine
 
-from gateway.decisions.migrate import upgrade
-from gateway.decisions.schema import open_engine
 from gateway.telemetry.settings import TraceSettings
 from gateway.traces import writer
 from gateway.traces.query import TraceFilter, blamed, find, get, similar
@@ -25,14 +22,6 @@ from gateway.traces.writer import TraceLog, insert
 from tests.trace_rows import trace, traces
 
 NOW_S = 1_700_010_000.0
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    found = open_engine(url)
-    upgrade(found)
-    yield found
-    found.dispose()
 
 
 def count(engine: Engine) -> int:
