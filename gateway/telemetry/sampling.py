@@ -44,23 +44,19 @@ def head_sampled(origin: Origin, *, share: float) -> bool:
 class _Rolling:
     """The 95th percentile of the latest latencies, not that of the very latest."""
 
-    __slots__ = ("_limit_s", "_seen", "_since")
+    __slots__ = ("_seen", "_since", "limit_s")
 
     def __init__(self) -> None:
         self._seen: deque[float] = deque(maxlen=WINDOW)
         self._since = 0
-        self._limit_s: float | None = None
-
-    @property
-    def limit_s(self) -> float | None:
+        self.limit_s: float | None = None
         """None before enough were seen."""
-        return self._limit_s
 
     def take(self, latency_s: float) -> None:
         self._seen.append(latency_s)
         self._since += 1
         if self._since >= EVERY or len(self._seen) == MIN_SEEN:
-            self._limit_s, self._since = float(np.quantile(self._seen, 0.95)), 0
+            self.limit_s, self._since = float(np.quantile(self._seen, 0.95)), 0
 
 
 class Usual:
