@@ -53,9 +53,11 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         """The address of the list with these conditions."""
         stated = msgspec.structs.asdict(self) | changes
         plain = msgspec.structs.asdict(Filters())
-        shown = {name: value for name, value in stated.items() if value is not None and value != plain[name]}
-        if self.until is not None:
-            shown["until"] = _stated(self.until)
+        shown = {
+            name: _stated(value) if isinstance(value, datetime) else value
+            for name, value in stated.items()
+            if value is not None and value != plain[name]
+        }
         return f"{PATH}?{urlencode(shown)}" if shown else PATH
 
     def within(self, now_s: float) -> tuple[float | None, float | None]:

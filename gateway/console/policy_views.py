@@ -29,7 +29,6 @@ class VersionRow:
     reason: str
     when: str
     """It was last put in force; written down, where it never was."""
-    decides: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +107,6 @@ def _row(version: Version, put: Activation | None, current: str) -> VersionRow:
         author=version.author if put is None else put.author,
         reason=version.reason if put is None else put.reason,
         when=moment(version.created_at_s if put is None else put.created_at_s),
-        decides=version.state is State.PUBLISHED and version.hash == current,
     )
 
 

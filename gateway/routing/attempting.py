@@ -43,10 +43,9 @@ def recorded(exchange: Exchange, call: Call, hold: Hold) -> Iterator[None]:
     exchange.tries += 1
     began_s = exchange.clock.monotonic_s()
     span = call.span = exchange.timeline.begin("attempt")
-    error_type: str | None = call.broken_off
+    error_type: str | None = None
     try:
         yield
-        error_type = None
     except BackendError as error:
         error_type = error.error_type
         raise
