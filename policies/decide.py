@@ -105,6 +105,8 @@ class _Case:
     excluded: dict[str, Exclusion] = field(default_factory=dict)
     """For what a candidate is."""
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    worths: dict[str, float] = field(default_factory=dict)
+    """Utility before the tenant's prices, the rule's preferences included."""
     values: dict[str, float] = field(default_factory=dict)
     """Utility at the prices, the rule's preferences included."""
     breaches: dict[str, Exclusion] = field(default_factory=dict)
@@ -121,16 +123,20 @@ class _Case:
         together = whole(self.estimates[plan.first], self.estimates[plan.then], self.policy)
         if together is None or self._breach(together) is not None:
             return
-        alone, cascaded = self._values([self.estimates[plan.first], together])
+        options = [self.estimates[plan.first], together]
+        alone, cascaded = (
+            priced(worth, e, self.prices) for worth, e in zip(self._worths(options), options, strict=True)
+        )
         if cascaded > alone:
             self.cascade = plan
             self.estimates[plan.first] = together
 
     def weigh(self) -> None:
         """Find who breaks a limit, who breaks it least if all do, and what each is worth."""
-        valued = self._values(list(self.estimates.values()))
+        found = self._worths(list(self.estimates.values()))
         prefer = self.ruling.then.prefer
-        self.values = {n: value + prefer.get(n, 0.0) for n, value in zip(self.estimates, valued, strict=True)}
+        self.worths = {n: worth + prefer.get(n, 0.0) for n, worth in zip(self.estimates, found, strict=True)}
+        self.values = {n: priced(worth, self.estimates[n], self.prices) for n, worth in self.worths.items()}
         broken = {n: b for n, e in self.estimates.items() if (b := self._breach(e)) is not None}
         if len(broken) == len(self.estimates):
             least = min(broken, key=lambda name: (broken[name][0], -self.values[name]))
@@ -168,15 +174,15 @@ class _Case:
             excluded_because=excluded,
             estimate=self.estimates.get(name),
             utility=self.values.get(name) if valued else None,
+            worth=self.worths.get(name) if valued else None,
             propensity=propensity,
             queued=candidate.queued,
             running=candidate.running,
             starts_in_s=candidate.starts_in_s,
         )
 
-    def _values(self, estimates: list[Estimate]) -> list[float]:
-        worth = utilities(estimates, self.request.objective.weights)
-        return [priced(value, e, self.prices) for value, e in zip(worth, estimates, strict=True)]
+    def _worths(self, estimates: list[Estimate]) -> list[float]:
+        return utilities(estimates, self.request.objective.weights)
 
     def _breach(self, estimate: Estimate) -> tuple[float, Exclusion] | None:
         confidence = self.ruling.then.quality_confidence

@@ -12,6 +12,7 @@ from msgspec import Meta
 from policies.features.types import Features
 from policies.objective import NonNegative, Objective, Ratio
 from policies.prices import NO_PRICES, Prices
+from policies.valuation import Valuation
 
 __all__ = (
     "Candidate",
@@ -205,13 +206,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     excluded_because: Exclusion | None
     estimate: Estimate | None
     utility: float | None
-    """None for an excluded candidate, unless only the budget excludes it."""
+    """At the tenant's prices; None for an excluded candidate, unless only the budget excludes it."""
     propensity: Ratio
     """Probability with which it was going to be chosen; 0 for excluded ones and for cold ones that were not best."""
     queued: int = 0
     running: int = 0
     starts_in_s: float | None = None
     """Its load when it was decided, as `Candidate` has it: what the times that follow are learned from."""
+    worth: float | None = None
+    """Utility before the prices of the tenant's constraints, rule preferences included; None where `utility` is."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,6 +236,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Set when choosing `cascade.first` means to escalate unless its answer is good enough."""
     fallback_used: bool = False
     """Whether the policy's static order decided, because estimates could not be trusted."""
+    valuation: Valuation | None = None
+    """What the objective made of quality, dollars and seconds; None where it was not linear."""
+    forced: bool = False
+    """Whether the choice is an early answer that its variant needed, and not a draw."""
 
     @property
     def propensities(self) -> dict[str, float]:

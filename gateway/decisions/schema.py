@@ -60,6 +60,9 @@ decisions = sa.Table(
     sa.Column("pinned", sa.Boolean, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False, server_default=sa.text("'{}'")),
     sa.Column("service_tier", sa.String(16)),
+    sa.Column("prices", sa.JSON(none_as_null=True)),
+    sa.Column("valuation", sa.JSON(none_as_null=True)),
+    sa.Column("forced", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_decisions_tenant_created_at_s", "tenant", "created_at_s"),
 )
 

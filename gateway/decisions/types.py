@@ -75,6 +75,12 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """Version of the feature layout."""
     features: Any = None
     """As `policies.features` extracted them, or as they are stored; None where there are none."""
+    prices: dict[str, float | None] | None = None
+    """What the tenant's constraints made of a dollar, a second and lacking quality (`policies.prices`)."""
+    valuation: dict[str, float | None] | None = None
+    """What the request's own objective made of them (`policies.valuation`); None where it was not linear."""
+    forced: bool = False
+    """Whether the choice was an early answer that its variant needed: no draw, and no evidence about a policy."""
 
 
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):

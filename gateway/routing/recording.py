@@ -44,6 +44,9 @@ def decision_row(exchange: Exchange, decision: Decision, routing: RoutingRequest
         violated=decision.violated,
         fallback_used=decision.fallback_used,
         pinned=pinned,
+        prices=msgspec.to_builtins(decision.prices),
+        valuation=None if decision.valuation is None else msgspec.to_builtins(decision.valuation),
+        forced=decision.forced,
     )
 
 
