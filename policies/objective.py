@@ -15,7 +15,11 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much speed, cost and accuracy matter against each other; only their ratios count."""
+    """How much speed, cost and accuracy matter against each other; only their ratios count.
+
+    `cost / accuracy` is the price of a dollar in units of the tenant's own frontier: at 1 the cheapest variant and the
+    best one are worth the same, at 0.5 half of that price is paid. `speed / accuracy` is the price of a second likewise.
+    """
 
     speed: NonNegative = 0.0
     """Weight of a short latency."""
@@ -23,6 +27,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Weight of a low cost."""
     accuracy: NonNegative = 0.0
     """Weight of a good answer."""
+    keep: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Quality above this share of the best variant's counts nothing; None counts all of it."""
 
     def __post_init__(self) -> None:
         """At least one must count, and all must be numbers that can be compared."""

@@ -15,7 +15,9 @@ __all__ = (
     "Cascade",
     "Exploration",
     "ExplorationMethod",
+    "Formula",
     "Hedge",
+    "LearnedUse",
     "Match",
     "Policy",
     "Rule",
@@ -25,6 +27,24 @@ __all__ = (
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+
+
+class Formula(StrEnum):
+    """How weights become a utility."""
+
+    LINEAR = "linear"
+    """`policies.valuation`: quality less linear prices, set on the tenant's own frontier."""
+    RATIO = "ratio"
+    """Shares of the cheapest and the fastest candidate; what documents of schema version 1 mean."""
+
+
+class LearnedUse(StrEnum):
+    """Whether a policy decides with what was learned."""
+
+    IN_FORCE = "in_force"
+    """With the estimators in force, whichever those are when a request comes."""
+    NONE = "none"
+    """With cards and stated figures alone: `estimators: none`."""
 
 
 class ExplorationMethod(StrEnum):
@@ -37,14 +57,20 @@ class ExplorationMethod(StrEnum):
 class Exploration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much is tried that is not thought best, always among the feasible candidates only."""
 
-    method: ExplorationMethod = ExplorationMethod.EPSILON_SOFTMAX
-    """`epsilon_softmax` follows the utilities, `thompson` how uncertain they are."""
-    epsilon: Ratio = 0.05
+    method: ExplorationMethod = ExplorationMethod.THOMPSON
+    """`thompson` follows how uncertain the variants' levels are, `epsilon_softmax` the utilities."""
+    epsilon: Ratio = 0.01
     """Share spread evenly over the feasible warm candidates: epsilon / n is the floor of each one's propensity."""
     temperature: NonNegative = 0.0
     """Of the softmax on utility that the rest follows; 0 is the argmax. Not read by `thompson`."""
     draws: Annotated[int, Meta(ge=16, le=4096)] = 128
     """Posterior draws behind the propensities of `thompson`; their shares are the distribution sampled from."""
+    scale: NonNegative = 0.7
+    """`thompson`: factor on the standard deviation of a variant's level."""
+    caution: NonNegative = 0.5
+    """`thompson`: standard deviations by which a request must set a variant apart before it counts."""
+    first: Annotated[int, Meta(ge=0, le=100)] = 3
+    """`thompson`: answers that every variant gets early, unless its price rules it out already."""
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,6 +183,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Content hash, named by every decision."""
     priorities: dict[str, Weights]
     """The weights behind each named hint."""
+    formula: Formula = Formula.LINEAR
+    """How weights become a utility."""
     rules: tuple[Rule, ...] = ()
     exploration: Exploration = Exploration()
     budgets: dict[str, Budget] = {}
@@ -167,4 +195,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     fallback: tuple[str, ...] = ()
     """Static order used when estimates cannot be trusted."""
     estimators: dict[str, str] = {}
-    """Content hash of each learned estimator by kind: `quality`, `length`, `latency`. A missing one is the card's."""
+    """Content hash of each pinned estimator by kind; a kind that is not named follows what was learned last."""
+    learning: LearnedUse = LearnedUse.IN_FORCE
+    """Whether predictions come from what was learned."""
