@@ -1,0 +1,324 @@
+"""The one learner: what it predicts of candidates, and how every answered or judged request moves that.
+
+The gateway and `simulate` use this class and nothing beside it. Its work on a request's path is bounded and needs no
+fit: statistics are sums, and the posteriors behind predictions are renewed by `settle`, or by whoever takes a `job`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.belief import Belief, Estimates, standard_draws
+from policies.estimators.cost import cost_usd
+from policies.estimators.latency import CARD, LatencyModel, Times
+from policies.estimators.times import parts
+from policies.features.types import Features
+from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
+from policies.learner.lengths import Lengths, at_least, lengths
+from policies.learner.model import ANYONE, JointModel, Known, Record
+from policies.learner.posterior import Posterior, Problem
+from policies.learner.traffic import AllTraffic
+from policies.samples import Sample
+from policies.types import Candidate, Estimate, Profile, RoutingRequest
+
+__all__ = ("Job", "Learner")
+
+F64 = NDArray[np.float64]
+
+REMEMBERED = 20_000
+"""Latest answers whose judgement may still be replaced."""
+
+UNJUDGED = 200
+"""Requests per judged answer beyond which exploring teaches too little to be worth it."""
+
+STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.15, 0.02
+"""Standard deviations of a level whose quality is stated, and of one of which nothing is known."""
+
+LENGTH_SD = 0.5
+"""Of the logarithm of a variant's usual length."""
+
+
+class Job(NamedTuple):
+    """A posterior to be solved, wherever there is time: `learner.take(job, solve(job.problem))`."""
+
+    model: JointModel
+    tenant: str
+    problem: Problem
+
+
+class _Counted(NamedTuple):
+    """How an answer was counted, so that its judgement can be replaced."""
+
+    quality: float | None
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Levels:
+    """A tenant's levels under one posterior."""
+
+    posterior: Posterior
+    requests: int
+    """Of the tenant when they were taken."""
+    z: F64
+    mean: F64
+    draws: F64
+
+
+class Learner:
+    """Mutable, pure, and for one thread. Predicts as an `Estimator`; learns by `decided` and `absorb`."""
+
+    def __init__(self, fit: Fit | None = None, *, latency: LatencyModel = CARD) -> None:
+        """Begin with a fit, or with what is assumed before any."""
+        self.fit = fit or first_fit()
+        self.latency = latency
+        basis = self.fit.basis
+        self._quality = JointModel(blocks=basis.blocks, prior=QUALITY_PRIOR)
+        self._length = JointModel(blocks=basis.blocks, prior=LENGTH_PRIOR)
+        self._traffic = AllTraffic(basis.size)
+        self._levels: dict[str, _Levels] = {}
+        self._profiles: dict[str, tuple[Profile, str | None]] = {}
+        self._counted: OrderedDict[str, _Counted] = OrderedDict()
+        self.parents: Mapping[str, str] = {}
+        """Of variants on trial: whose predictions they start from."""
+        self.tried: Counter[str] = Counter()
+        """Requests each variant was chosen for."""
+        self.requests = 0
+        """Requests that a choice was made for, pinned ones included."""
+        self.answered = 0
+        self.judged = 0
+        """Answers learned from, and those of them that were judged."""
+
+    # --- predicting
+
+    def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Estimates:
+        """One estimate per candidate, in their order, with the belief behind them."""
+        self._meet(candidates)
+        z = self.fit.basis.vector(request.features)
+        places = np.array([self._quality.names.index(candidate.name) for candidate in candidates], np.intp)
+        tokens = self._tokens(z, places, request)
+        times = self._times(request, candidates, tokens)
+        levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
+        at, moved = posterior.covariances(np.array((z, z - levels.z)))[:, places][:, :, places]
+        score = posterior.means(z)[places]
+        rows = np.array((score, np.sqrt(np.diagonal(at)), tokens.mean, *times)).T.tolist()
+        estimates = [_estimate(request, c, row) for c, row in zip(candidates, rows, strict=True)]
+        own = np.diagonal(moved)
+        usual = np.array([self._usual(request.tenant, e, c) for e, c in zip(estimates, candidates, strict=True)])
+        level = levels.mean[places]
+        return Estimates(
+            estimates,
+            Belief(
+                level=level,
+                draws=levels.draws[:, places],
+                shift=score - level,
+                doubt=np.sqrt(np.maximum(own[:, None] + own[None, :] - 2.0 * moved, 0.0)),
+                usd=usual[:, 0],
+                latency_s=usual[:, 1],
+                tried=np.array([float(self.tried[candidate.name]) for candidate in candidates]),
+                requests=float(self.requests),
+                judged=UNJUDGED * (self.judged + 1) >= self.answered,
+            ),
+        )
+
+    # --- learning
+
+    def decided(
+        self, tenant: str, features: Features | None, *, predicted: Mapping[str, tuple[float, float]], choice: str
+    ) -> None:
+        """A choice was made.
+
+        Args:
+            tenant: Whose request it is.
+            features: Of the request.
+            predicted: Cost (USD) and latency (s) that were predicted, by variant.
+            choice: The variant.
+        """
+        self.tried[choice] += 1
+        self.requests += 1
+        if features is not None:
+            self.fit.basis.admit(features)
+        self._traffic.add(tenant, self.fit.basis.vector(features), features, predicted)
+
+    def absorb(self, sample: Sample) -> None:
+        """Learn from an answered request, once; given again with another judgement, that replaces the earlier one.
+
+        A variant that no candidate has had the name of is learned about as well: nothing is known of it beforehand.
+        """
+        self._meet_unknown(sample.variant)
+        before = self._counted.get(sample.decision_id)
+        if sample.features is None:
+            return
+        z = self.fit.basis.vector(sample.features)
+        if before is None:
+            self.answered += 1
+            self._learn_length(sample, z)
+        self._learn_quality(sample, z, before or _Counted(None, 0.0))
+        self._counted[sample.decision_id] = _Counted(sample.quality, sample.quality_weight)
+        self._counted.move_to_end(sample.decision_id)
+        if len(self._counted) > REMEMBERED:
+            self._counted.popitem(last=False)
+
+    def forget(self, variant: str) -> None:
+        """Drop all that is known of a variant."""
+        for model in (self._quality, self._length):
+            model.forget(variant)
+        self._profiles.pop(variant, None)
+        self._levels.clear()
+
+    def refitted(self, fit: Fit, samples: Iterable[Sample], *, latency: LatencyModel | None = None) -> Learner:
+        """A learner that sees requests as another fit does, and knows these samples and no others.
+
+        What is known of variants and of traffic is carried over.
+        """
+        made = Learner(fit, latency=latency or self.latency)
+        made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
+        made._traffic = self._traffic.rebased(fit.basis)
+        made._introduce({name: profile for name, (profile, _) in self._profiles.items()})
+        if fit.quality is not None:
+            made._quality.start_from(fit.quality)
+        if fit.length is not None:
+            made._length.start_from(fit.length)
+        for sample in samples:
+            made.absorb(sample)
+        return made
+
+    @property
+    def changes(self) -> Mapping[str, int]:
+        """Changes of quality noticed, by variant."""
+        return self._quality.changes
+
+    def jobs(self, tenant: str = ANYONE) -> list[Job]:
+        """Posteriors of a tenant that should be renewed now."""
+        found = [(self._quality, tenant), (self._length, ANYONE)]
+        return [Job(model, whose, model.problem(whose)) for model, whose in found if model.names and model.due(whose)]
+
+    def take(self, job: Job, posterior: Posterior) -> None:
+        """Put a solved posterior in force."""
+        job.model.take(job.tenant, posterior)
+
+    # --- parts of it
+
+    def _meet(self, candidates: Sequence[Candidate]) -> None:
+        """Take in variants that are new, or of which something else is stated now."""
+        if any(self._profiles.get(c.name) != (c.profile, self.parents.get(c.name)) for c in candidates):
+            self._introduce({candidate.name: candidate.profile for candidate in candidates})
+
+    def _introduce(self, profiles: Mapping[str, Profile]) -> None:
+        for name, profile in profiles.items():
+            self._profiles[name] = (profile, self.parents.get(name))
+        self._quality.introduce({name: _quality_known(*self._profiles[name]) for name in profiles})
+        self._length.introduce({name: _length_known(*self._profiles[name]) for name in profiles})
+        self._levels.clear()
+
+    def _meet_unknown(self, variant: str) -> None:
+        if variant not in self._quality.names:
+            self._introduce({variant: _UNKNOWN})
+
+    def _tokens(self, z: F64, places: NDArray[np.intp], request: RoutingRequest) -> Lengths:
+        posterior = self._length.posterior(ANYONE)
+        sd = np.sqrt(posterior.variances.noise[places])
+        limit = float(request.max_completion_tokens or math.inf)
+        return lengths(posterior.means(z)[places], sd, limit_tokens=np.full(len(places), limit))
+
+    def _times(self, request: RoutingRequest, candidates: Sequence[Candidate], tokens: Lengths) -> Times:
+        rows = {name: row for row, name in enumerate(self.latency.names)}
+        return self.latency.predict(
+            [parts(candidate, prompt_tokens=request.prompt_tokens) for candidate in candidates],
+            prompt_tokens=request.prompt_tokens,
+            variants=[rows.get(c.name, rows.get(self.parents.get(c.name, ""))) for c in candidates],
+            median_tokens=tokens.median,
+            high_tokens=tokens.high,
+        )
+
+    def _usual(self, tenant: str, estimate: Estimate, candidate: Candidate) -> tuple[float, float]:
+        """Cost and latency of a variant on the tenant's traffic; on this request where there was none."""
+        return self._traffic.of(tenant).usual(candidate.name) or (estimate.cost_usd, estimate.latency_s)
+
+    def _level_of(self, tenant: str) -> _Levels:
+        """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
+        posterior, traffic = self._quality.posterior(tenant), self._traffic.of(tenant)
+        held = self._levels.get(tenant)
+        if (
+            held is not None
+            and held.posterior is posterior
+            and traffic.requests - held.requests <= held.requests // 20
+        ):
+            return held
+        z = traffic.mean.copy() if traffic.requests else self.fit.basis.vector(None)
+        root = np.linalg.cholesky(posterior.covariances(z[None])[0] + _JITTER * np.eye(len(posterior.mean)))
+        made = _Levels(
+            posterior=posterior,
+            requests=traffic.requests,
+            z=z,
+            mean=posterior.means(z),
+            draws=standard_draws(len(root)) @ root.T,
+        )
+        if len(self._levels) > _MOST_LEVELS:
+            self._levels.clear()
+        self._levels[tenant] = made
+        return made
+
+    def _learn_length(self, sample: Sample, z: F64) -> None:
+        if sample.completion_tokens < 1:
+            return
+        y = math.log(sample.completion_tokens)
+        if sample.cut:
+            posterior = self._length.posterior(ANYONE)
+            place = self._length.names.index(sample.variant)
+            y = at_least(
+                y, mu=float(posterior.means(z)[place]), sd=math.sqrt(float(posterior.variances.noise[place]))
+            )
+        self._length.observe(Record(ANYONE, sample.variant, z, y, 1.0))
+
+    def _learn_quality(self, sample: Sample, z: F64, before: _Counted) -> None:
+        quality, weight = sample.quality, min(1.0, sample.quality_weight)
+        if (quality, sample.quality_weight) == before:
+            return
+        if before.quality is not None:
+            taken_back = Record(sample.tenant, sample.variant, z, before.quality, -min(1.0, before.weight))
+            self._quality.observe(taken_back, watched=False)
+            self.judged -= 1
+        if quality is not None and weight > 0.0 and math.isfinite(quality):
+            self._quality.observe(Record(sample.tenant, sample.variant, z, min(1.0, max(0.0, quality)), weight))
+            self.judged += 1
+
+
+_JITTER = 1e-9
+_MOST_LEVELS = 256
+_UNKNOWN = Profile(quality=0.5, ttft_s=0.0, tpot_s=0.0, source="prior")
+
+
+def _quality_known(profile: Profile, parent: str | None) -> Known:
+    """The prior of a level: a measured card's own standard error, at least `STATED_SD` for a stated one."""
+    sd = {"card": max(LEAST_SD, profile.quality_se), "stated": max(STATED_SD, profile.quality_se)}
+    return Known(mean=profile.quality, sd=sd.get(profile.source, GUESSED_SD), parent=parent)
+
+
+def _length_known(profile: Profile, parent: str | None) -> Known:
+    return Known(mean=math.log(max(1.0, profile.completion_tokens)), sd=LENGTH_SD, parent=parent)
+
+
+def _estimate(request: RoutingRequest, candidate: Candidate, row: Sequence[float]) -> Estimate:
+    score, quality_se, tokens, wait_s, ttft_s, ttft_high_s, tpot_s, latency_s, latency_high_s = row
+    busy_s = ttft_s - wait_s + max(0.0, tokens - 1.0) * tpot_s
+    return Estimate(
+        quality=min(1.0, max(0.0, score)),
+        quality_se=quality_se,
+        ttft_s=ttft_s,
+        ttft_high_s=ttft_high_s,
+        tpot_s=tpot_s,
+        completion_tokens=tokens,
+        latency_s=latency_s,
+        latency_high_s=latency_high_s,
+        cost_usd=cost_usd(
+            candidate, prompt_tokens=request.prompt_tokens, completion_tokens=tokens, busy_s=max(0.0, busy_s)
+        ),
+    )
