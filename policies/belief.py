@@ -1,4 +1,4 @@
-"""What a decision may know of its candidates together: how good each is on this tenant's traffic, and how sure that is.
+"""What is believed of a decision's candidates together: how good each is on the tenant's traffic, and how surely.
 
 Quality is split in two. A candidate's *level* is its mean quality on the tenant's recent requests; its *shift* is how
 much better or worse it is predicted to be on this one. Levels are explored, shifts are treated with caution.
@@ -52,7 +52,7 @@ class Belief(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return len(self.level) == k == self.draws.shape[1] and all(bool(np.isfinite(a).all()) for a in arrays)
 
 
-class Estimates(tuple[Estimate, ...]):
+class Estimates(tuple[Estimate, ...]):  # noqa: SLOT001 - a tuple has no room for slots
     """One estimate per candidate, with the belief behind them."""
 
     belief: Belief

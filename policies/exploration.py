@@ -1,4 +1,4 @@
-"""From what candidates are worth to probabilities, and from probabilities to a choice. They are exact and are logged."""
+"""From what candidates are worth to exact probabilities, and from these to a choice."""
 
 from __future__ import annotations
 
@@ -61,10 +61,11 @@ def thompson(
     """`(1 - epsilon) * P(best) + epsilon * uniform(explorable)`, P(best) over draws of the candidates' levels.
 
     Levels are drawn together, from their posterior at the tenant's traffic; the best of a draw there is that draw's
-    anchor, and the request moves the choice away from it only by what is sure (`cautious`). The shares of wins over the
-    draws, which are always the same, are the distribution that is logged and sampled from, so that the propensities
-    are exact. Against the posterior's own P(best) a share p errs by sqrt(p * (1 - p) / draws): at most 0.044 for 128.
-    (Thompson, 1933; that the choice is sampled from an estimated distribution makes it usable off-policy.)
+    anchor, and the request moves the choice away from it only by what is sure (`cautious`). The shares of wins over
+    the draws, which are always the same, are the distribution that is logged and sampled from, so that the
+    propensities are exact. Against the posterior's own P(best) a share p errs by sqrt(p * (1 - p) / draws): at most
+    0.044 for 128. (Thompson, 1933; that the choice is sampled from an estimated distribution makes it usable
+    off-policy.)
 
     Args:
         belief: About k candidates.

@@ -27,8 +27,8 @@ LEAST_GAP = 0.02
 def valuation(weights: Weights, belief: Belief) -> Valuation:
     """What weights mean on a frontier: the prices of dollars and seconds, in quality.
 
-    `cost / accuracy` and `speed / accuracy` are shares of the slope of the chord between the cheapest (fastest) candidate
-    and the best one, on the tenant's own traffic. Without any weight on accuracy only money and time count.
+    `cost / accuracy` and `speed / accuracy` are shares of the slope of the chord between the cheapest (fastest)
+    candidate and the best one, on the tenant's own traffic. Without any weight on accuracy only money and time count.
     """
     by = weights.accuracy or 1.0
     return Valuation(

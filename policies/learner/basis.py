@@ -1,8 +1,8 @@
 """A request as the vector that the joint model reads: `[1 | groups | surface | text]`.
 
 Groups are indicators, surface features are standardised and clipped, the text is TF-IDF of unit length projected onto
-the leading directions of the prompts seen so far. A basis is fitted without any label (`policies.training.basis`); the
-first one, before there is anything to fit on, knows no text and gives each group a column when it first appears.
+the leading directions of the prompts seen so far. A basis is fitted without any label (`policies.training.basis`);
+the first one, before there is anything to fit on, knows no text and gives each group a column when it first appears.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.estimators.artifact import Artifact, checked
+from policies.estimators.artifact import Artifact, checked, checked_places
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
 from policies.features.types import Features
 
@@ -128,9 +128,9 @@ class Basis:
             surface_mean=checked(artifact, "surface_mean", shape=surface),
             surface_sd=checked(artifact, "surface_sd", shape=surface, low=1e-6),
             idf=checked(artifact, "idf", shape=(GRAM_BUCKETS,), low=0.0, high=100.0),
-            row=checked(artifact, "row", shape=(GRAM_BUCKETS,), dtype=np.int32, low=0, high=rows - 1),
+            row=checked_places(artifact, "row", shape=(GRAM_BUCKETS,), low=0, high=rows - 1),
             projection=checked(artifact, "projection", shape=(rows, d)),
-            groups=checked(artifact, "groups", shape=(GROUP_BUCKETS,), dtype=np.int32, low=-1, high=GROUPS - 1),
+            groups=checked_places(artifact, "groups", shape=(GROUP_BUCKETS,), low=-1, high=GROUPS - 1),
         )
 
 
@@ -146,14 +146,29 @@ def first_basis() -> Basis:
     )
 
 
-_TYPICAL_MEAN = np.array(
-    [0.57, 0.40, 0.55, 0.71, 0.14, 0.03, 0.60, 0.14, 0.52, 0.08, 0.33, 0.20, 0.36, 0.11, 0.34, 0.72, 0.04, 0.0, 0.07]
-    + [0.07, 0.0],
-    np.float32,
-)
-_TYPICAL_SD = np.array(
-    [0.09, 0.08, 0.09, 0.17, 0.13, 0.05, 1.36, 0.14, 0.63, 0.06, 0.39, 0.40, 1.02, 0.38, 0.72, 0.80, 0.03, 0.05, 0.22]
-    + [0.10, 0.10],
-    np.float32,
-)
-"""Of 2,400 prompts of eight public question sets; turns and tools, which they lack, are guessed."""
+_TYPICAL = {
+    "length": (0.57, 0.09),
+    "words": (0.40, 0.08),
+    "word_length": (0.55, 0.09),
+    "distinct_words": (0.71, 0.17),
+    "digits": (0.14, 0.13),
+    "digit_share": (0.03, 0.05),
+    "numbers": (0.60, 1.36),
+    "longest_number": (0.14, 0.14),
+    "lines": (0.52, 0.63),
+    "questions": (0.08, 0.06),
+    "question_words": (0.33, 0.39),
+    "negations": (0.20, 0.40),
+    "math": (0.36, 1.02),
+    "money": (0.11, 0.38),
+    "commas": (0.34, 0.72),
+    "full_stops": (0.72, 0.80),
+    "upper_share": (0.04, 0.03),
+    "non_ascii_share": (0.0, 0.05),
+    "code": (0.07, 0.22),
+    "turns": (0.07, 0.10),
+    "tools": (0.0, 0.10),
+}
+"""Mean and standard deviation over 2,400 prompts of eight public question sets; turns and tools, which these lack,
+are guessed."""
+_TYPICAL_MEAN, _TYPICAL_SD = np.array([_TYPICAL[name] for name in SURFACE], np.float32).T.copy()

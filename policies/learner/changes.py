@@ -19,21 +19,24 @@ class ChangeDetector:
     """The standardised residuals of one variant. Mutable."""
 
     def __init__(self) -> None:
-        self._latest: deque[float] = deque(maxlen=WINDOW)
+        self._latest: deque[tuple[float, float]] = deque(maxlen=WINDOW)
 
-    def alerts(self, residual: float) -> bool:
-        """Take a standardised residual; whether the last m of them, for any m in 10..80, sum to more than chance.
+    def alert(self, residual: float, *, at_s: float) -> float | None:
+        """Take a standardised residual; the time since when residuals have been off, or None where they are not.
 
-        `|sum of the last m| / sqrt(m) > 4`. After an alert it starts anew.
+        They are off if the last m of them, for any m in 10..80, sum to more than chance: `|sum| / sqrt(m) > 4`. After
+        an alert it starts anew.
         """
-        self._latest.appendleft(max(-4.0, min(4.0, residual)))
+        self._latest.appendleft((max(-4.0, min(4.0, residual)), at_s))
         if len(self._latest) < SHORTEST:
-            return False
-        sums = np.abs(np.cumsum(self._latest)) / _ROOTS[: len(self._latest)]
-        if sums[SHORTEST - 1 :].max() <= THRESHOLD:
-            return False
+            return None
+        sums = np.abs(np.cumsum([value for value, _ in self._latest])) / _ROOTS[: len(self._latest)]
+        longest = SHORTEST - 1 + int(sums[SHORTEST - 1 :].argmax())
+        if sums[longest] <= THRESHOLD:
+            return None
+        since_s = self._latest[longest][1]
         self._latest.clear()
-        return True
+        return since_s
 
 
 _ROOTS = np.sqrt(np.arange(1, WINDOW + 1))

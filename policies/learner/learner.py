@@ -10,7 +10,7 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from policies.features.types import Features
 from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
 from policies.learner.lengths import Lengths, at_least, lengths
 from policies.learner.model import ANYONE, JointModel, Known, Record
-from policies.learner.posterior import Posterior, Problem
+from policies.learner.posterior import Posterior, Problem, Variances, solve
 from policies.learner.traffic import AllTraffic
 from policies.samples import Sample
 from policies.types import Candidate, Estimate, Profile, RoutingRequest
@@ -100,7 +100,7 @@ class Learner:
 
     def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Estimates:
         """One estimate per candidate, in their order, with the belief behind them."""
-        self._meet(candidates)
+        self.introduce({candidate.name: candidate.profile for candidate in candidates})
         z = self.fit.basis.vector(request.features)
         places = np.array([self._quality.names.index(candidate.name) for candidate in candidates], np.intp)
         tokens = self._tokens(z, places, request)
@@ -152,7 +152,7 @@ class Learner:
 
         A variant that no candidate has had the name of is learned about as well: nothing is known of it beforehand.
         """
-        self._meet_unknown(sample.variant)
+        self.introduce({sample.variant: _UNKNOWN} if sample.variant not in self._profiles else {})
         before = self._counted.get(sample.decision_id)
         if sample.features is None:
             return
@@ -161,10 +161,24 @@ class Learner:
             self.answered += 1
             self._learn_length(sample, z)
         self._learn_quality(sample, z, before or _Counted(None, 0.0))
-        self._counted[sample.decision_id] = _Counted(sample.quality, sample.quality_weight)
-        self._counted.move_to_end(sample.decision_id)
-        if len(self._counted) > REMEMBERED:
-            self._counted.popitem(last=False)
+        self._remember(sample)
+
+    def absorb_all(self, samples: Iterable[Sample]) -> None:
+        """Learn from many requests that are new to it, oldest first, at once: without noticing changes."""
+        rows = [s for s in samples if s.features is not None and s.decision_id not in self._counted]
+        self.introduce({s.variant: _UNKNOWN for s in rows if s.variant not in self._profiles})
+        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(len(rows), -1)
+        for sample in rows:
+            self._remember(sample)
+        self._absorb_lengths(rows, z)
+        judged = [(row, s) for row, s in enumerate(rows) if _judgement(s) is not None]
+        for key in dict.fromkeys((s.tenant, s.variant) for _, s in judged):
+            mine = [(row, s) for row, s in judged if (s.tenant, s.variant) == key]
+            y, weight = np.array([_judgement(s) for _, s in mine]).T
+            at_s = np.array([s.created_at_s for _, s in mine])
+            self._quality.observe_all(*key, z=z[[row for row, _ in mine]], y=y, weight=weight, at_s=at_s)
+        self.answered += len(rows)
+        self.judged += len(judged)
 
     def forget(self, variant: str) -> None:
         """Drop all that is known of a variant."""
@@ -181,46 +195,57 @@ class Learner:
         made = Learner(fit, latency=latency or self.latency)
         made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
         made._traffic = self._traffic.rebased(fit.basis)
-        made._introduce({name: profile for name, (profile, _) in self._profiles.items()})
-        if fit.quality is not None:
-            made._quality.start_from(fit.quality)
-        if fit.length is not None:
-            made._length.start_from(fit.length)
-        for sample in samples:
-            made.absorb(sample)
+        made.introduce({name: profile for name, (profile, _) in self._profiles.items()})
+        made._quality.changes = {name: list(times) for name, times in self._quality.changes.items()}
+        made._length.changes = {name: list(times) for name, times in self._length.changes.items()}
+        made._start_from(fit)
+        made.absorb_all(samples)
         return made
 
     @property
-    def changes(self) -> Mapping[str, int]:
-        """Changes of quality noticed, by variant."""
+    def changes(self) -> Mapping[str, Sequence[float]]:
+        """Times since when a variant's quality was noticed to be another, by variant."""
         return self._quality.changes
 
-    def jobs(self, tenant: str = ANYONE) -> list[Job]:
-        """Posteriors of a tenant that should be renewed now."""
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Those it knows."""
+        return self._quality.names
+
+    def variances(self, quantity: Literal["quality", "length"]) -> Variances | None:
+        """As the evidence has moved them; None before any posterior was solved."""
+        return (self._quality if quantity == "quality" else self._length).variances
+
+    def qualities(self, tenant: str, features: Features | None) -> F64:
+        """Predicted quality of every variant, beyond 0 and 1 as it comes; shape (k,)."""
+        return self._quality.posterior(tenant).means(self.fit.basis.vector(features))
+
+    def introduce(self, profiles: Mapping[str, Profile]) -> None:
+        """Take in variants, and what is stated or measured of them."""
+        changed = {n: p for n, p in profiles.items() if self._profiles.get(n) != (p, self.parents.get(n))}
+        if not changed:
+            return
+        for name, profile in changed.items():
+            self._profiles[name] = (profile, self.parents.get(name))
+        self._quality.introduce({name: _quality_known(*self._profiles[name]) for name in changed})
+        self._length.introduce({name: _length_known(*self._profiles[name]) for name in changed})
+        self._levels.clear()
+
+    def jobs(self, tenant: str = ANYONE, *, anyhow: bool = False) -> list[Job]:
+        """Posteriors of a tenant that should be renewed now; with `anyhow` also those that need not."""
         found = [(self._quality, tenant), (self._length, ANYONE)]
-        return [Job(model, whose, model.problem(whose)) for model, whose in found if model.names and model.due(whose)]
+        return [Job(m, whose, m.problem(whose)) for m, whose in found if m.names and (anyhow or m.due(whose))]
+
+    def settle(self, tenant: str = ANYONE) -> None:
+        """Renew what is due, here and now."""
+        for job in self.jobs(tenant):
+            self.take(job, solve(job.problem))
 
     def take(self, job: Job, posterior: Posterior) -> None:
         """Put a solved posterior in force."""
         job.model.take(job.tenant, posterior)
 
     # --- parts of it
-
-    def _meet(self, candidates: Sequence[Candidate]) -> None:
-        """Take in variants that are new, or of which something else is stated now."""
-        if any(self._profiles.get(c.name) != (c.profile, self.parents.get(c.name)) for c in candidates):
-            self._introduce({candidate.name: candidate.profile for candidate in candidates})
-
-    def _introduce(self, profiles: Mapping[str, Profile]) -> None:
-        for name, profile in profiles.items():
-            self._profiles[name] = (profile, self.parents.get(name))
-        self._quality.introduce({name: _quality_known(*self._profiles[name]) for name in profiles})
-        self._length.introduce({name: _length_known(*self._profiles[name]) for name in profiles})
-        self._levels.clear()
-
-    def _meet_unknown(self, variant: str) -> None:
-        if variant not in self._quality.names:
-            self._introduce({variant: _UNKNOWN})
 
     def _tokens(self, z: F64, places: NDArray[np.intp], request: RoutingRequest) -> Lengths:
         posterior = self._length.posterior(ANYONE)
@@ -266,29 +291,61 @@ class Learner:
         self._levels[tenant] = made
         return made
 
+    def _start_from(self, fit: Fit) -> None:
+        for model, found in ((self._quality, fit.quality), (self._length, fit.length)):
+            if found is not None:
+                model.start_from(found)
+
+    def _remember(self, sample: Sample) -> None:
+        self._counted[sample.decision_id] = _Counted(sample.quality, sample.quality_weight)
+        self._counted.move_to_end(sample.decision_id)
+        if len(self._counted) > REMEMBERED:
+            self._counted.popitem(last=False)
+
     def _learn_length(self, sample: Sample, z: F64) -> None:
         if sample.completion_tokens < 1:
             return
-        y = math.log(sample.completion_tokens)
-        if sample.cut:
+        [y] = self._log_tokens([sample], z[None])
+        self._length.observe(Record(ANYONE, sample.variant, z, float(y), 1.0, sample.created_at_s))
+
+    def _absorb_lengths(self, rows: Sequence[Sample], z: F64) -> None:
+        for variant in dict.fromkeys(sample.variant for sample in rows):
+            mine = [row for row, s in enumerate(rows) if s.variant == variant and s.completion_tokens > 0]
+            own = [rows[row] for row in mine]
+            at_s = np.array([sample.created_at_s for sample in own])
+            y = self._log_tokens(own, z[mine])
+            self._length.observe_all(ANYONE, variant, z=z[mine], y=y, weight=np.ones(len(own)), at_s=at_s)
+
+    def _log_tokens(self, samples: Sequence[Sample], z: F64) -> F64:
+        """Of answers of one variant; of one that was cut what it would have come to."""
+        y = np.log([max(1, sample.completion_tokens) for sample in samples])
+        cut = np.flatnonzero([sample.cut for sample in samples])
+        if len(cut):
             posterior = self._length.posterior(ANYONE)
-            place = self._length.names.index(sample.variant)
-            y = at_least(
-                y, mu=float(posterior.means(z)[place]), sd=math.sqrt(float(posterior.variances.noise[place]))
-            )
-        self._length.observe(Record(ANYONE, sample.variant, z, y, 1.0))
+            place = self._length.names.index(samples[0].variant)
+            sd = math.sqrt(float(posterior.variances.noise[place]))
+            mu = posterior.means(z[cut])[:, place]
+            y[cut] = [at_least(float(seen), mu=float(m), sd=sd) for seen, m in zip(y[cut], mu, strict=True)]
+        return y
 
     def _learn_quality(self, sample: Sample, z: F64, before: _Counted) -> None:
-        quality, weight = sample.quality, min(1.0, sample.quality_weight)
-        if (quality, sample.quality_weight) == before:
+        if (sample.quality, sample.quality_weight) == before:
             return
         if before.quality is not None:
             taken_back = Record(sample.tenant, sample.variant, z, before.quality, -min(1.0, before.weight))
             self._quality.observe(taken_back, watched=False)
             self.judged -= 1
-        if quality is not None and weight > 0.0 and math.isfinite(quality):
-            self._quality.observe(Record(sample.tenant, sample.variant, z, min(1.0, max(0.0, quality)), weight))
+        if (judged := _judgement(sample)) is not None:
+            self._quality.observe(Record(sample.tenant, sample.variant, z, *judged, sample.created_at_s))
             self.judged += 1
+
+
+def _judgement(sample: Sample) -> tuple[float, float] | None:
+    """Quality and weight of an answer that was judged."""
+    quality, weight = sample.quality, sample.quality_weight
+    if quality is None or not math.isfinite(quality) or not weight > 0.0:
+        return None
+    return min(1.0, max(0.0, quality)), min(1.0, weight)
 
 
 _JITTER = 1e-9

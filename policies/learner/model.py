@@ -1,7 +1,7 @@
 """The joint model of one quantity, such as quality: statistics by tenant, posteriors as each tenant sees the world.
 
-A tenant's own records count in full for itself. For others they count as at most `SHARED_WEIGHT` records of a variant,
-so that no tenant, however busy or ill-meant, decides what another gets.
+A tenant's own records count in full for itself. For others they count as at most `SHARED_WEIGHT` records of a
+variant, so that no tenant, however busy or ill-meant, decides what another gets.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ SHARED_WEIGHT = 100.0
 FORGETS = 0.1
 """What a change leaves of a variant's statistics."""
 
+MOST_CHANGES = 5
+"""Changes of a variant that are remembered: what is older counts next to nothing by then."""
+
 EAGER = 20
 """Records up to which every one renews the posterior; then every fifth does, later every fiftieth part."""
 
@@ -55,6 +58,7 @@ class Record(NamedTuple):
     z: F64
     y: float
     weight: float
+    at_s: float = 0.0
 
 
 class JointModel:
@@ -71,8 +75,8 @@ class JointModel:
         self._since: dict[str, int] = {}
         self.records = 0
         """Counted so far."""
-        self.changes: dict[str, int] = {}
-        """Changes noticed, by variant."""
+        self.changes: dict[str, list[float]] = {}
+        """Times since when a variant was noticed to do something else."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,10 +117,18 @@ class JointModel:
         place = self._names.index(record.variant)
         alert = watched and record.weight > 0.0 and self._alerts(record, place)
         self._moments(record.tenant).add(place, record.z, record.y, weight=record.weight)
-        self.records += 1
-        for whose in self._since:
-            self._since[whose] += 1
+        self._count(1)
         return alert
+
+    def observe_all(self, tenant: str, variant: str, *, z: F64, y: F64, weight: F64, at_s: F64) -> None:
+        """Count n records of one tenant and variant, those before a noticed change for less.
+
+        Shapes (n, size), and (n,) of the rest.
+        """
+        for since_s in self.changes.get(variant, ()):
+            weight = np.where(at_s < since_s, FORGETS * weight, weight)
+        self._moments(tenant).add_all(self._names.index(variant), z, y, weight)
+        self._count(len(y))
 
     def due(self, tenant: str) -> bool:
         """Whether the posterior that a tenant sees should be renewed."""
@@ -124,8 +136,8 @@ class JointModel:
         if whose not in self._posteriors:
             return True
         since = self._since.get(whose, 0)
-        seen = self.records - since
-        return since > 0 and (seen < EAGER or since >= max(5, seen // 50))
+        own = self._by_tenant[whose].weight.sum() if whose != ANYONE else self.records
+        return since > 0 and (own <= EAGER or since >= max(5, self.records // 50))
 
     def problem(self, tenant: str) -> Problem:
         """The posterior that a tenant sees, to be solved: `take(tenant, solve(problem(tenant)))`."""
@@ -183,6 +195,11 @@ class JointModel:
         place = self._names.index(name)
         return float(sum(moments.weight[place] for moments in self._by_tenant.values()))
 
+    def _count(self, records: int) -> None:
+        self.records += records
+        for whose in self._since:
+            self._since[whose] += records
+
     def _append(self, name: str) -> None:
         self._names.append(name)
         for tenant, moments in self._by_tenant.items():
@@ -194,7 +211,9 @@ class JointModel:
         own = self._by_tenant.get(tenant)
         if own is None:
             own = self._by_tenant[tenant] = Moments.zeros(len(self._names), len(self._blocks))
-            self._posteriors.pop(tenant, None)
+            if (shared := self._posteriors.get(ANYONE)) is not None:
+                self._posteriors[tenant] = shared  # Until its own is solved.
+                self._since[tenant] = 0
         self._by_tenant.move_to_end(tenant)
         if len(self._by_tenant) > MOST_TENANTS + 1:
             self._merge(next(name for name in self._by_tenant if name != ANYONE))
@@ -229,9 +248,10 @@ class JointModel:
             return False
         variance = posterior.variances.noise[place] + posterior.covariances(record.z[None])[0, place, place]
         residual = (record.y - float(posterior.means(record.z)[place])) / float(np.sqrt(variance))
-        if not self._detectors.setdefault(record.variant, ChangeDetector()).alerts(residual):
+        since_s = self._detectors.setdefault(record.variant, ChangeDetector()).alert(residual, at_s=record.at_s)
+        if since_s is None:
             return False
-        self.changes[record.variant] = self.changes.get(record.variant, 0) + 1
+        self.changes[record.variant] = [*self.changes.get(record.variant, []), since_s][-MOST_CHANGES:]
         for moments in self._by_tenant.values():
             moments.scale(place, FORGETS)
         return True

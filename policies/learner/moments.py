@@ -44,6 +44,14 @@ class Moments:
         self.rows[variant] += weight * y * y
         self.weight[variant] += weight
 
+    def add_all(self, variant: int, z: F64, y: F64, weight: F64) -> None:
+        """Count n records of a variant; shapes (n, size), (n,) and (n,)."""
+        scaled = weight[:, None] * z
+        self.square[variant] += scaled.T @ z
+        self.target[variant] += y @ scaled
+        self.rows[variant] += float(weight @ (y * y))
+        self.weight[variant] += float(weight.sum())
+
     def plus(self, other: Moments, *, factors: F64) -> None:
         """Count another's sums, each variant's times a factor; shape (k,)."""
         self.square += factors[:, None, None] * other.square

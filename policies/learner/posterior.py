@@ -1,9 +1,10 @@
 """The posterior of the joint model, in closed form, and its variances by empirical Bayes.
 
-For variant a and request vector z, `y = z (c + o_a) + noise`, the noise of variance `s_a`. The shared part c and each own
-part o_a have normal priors, independent from entry to entry. With `G_a = S_a / s_a`, `h_a = b_a / s_a` and `L_o` the
-own part's prior precisions, `A_a = G_a + L_o`; o_a is integrated out, c is solved first and o_a given c (Lindley and Smith,
-1972). One record so moves every variant through c, at a cost of O(k size^3) instead of O((k size)^3).
+For variant a and request vector z, `y = z (c + o_a) + noise`, the noise of variance `s_a`. The shared part c and
+each own part o_a have normal priors, independent from entry to entry. With `G_a = S_a / s_a`, `h_a = b_a / s_a` and
+`L_o` the own part's prior precisions, `A_a = G_a + L_o`; o_a is integrated out, c is solved first and o_a given c
+(Lindley and Smith, 1972). One record so moves every variant through c, at a cost of O(k size^3) instead of O((k
+size)^3).
 """
 
 from __future__ import annotations
@@ -123,9 +124,8 @@ class Posterior:
 
 def solve(problem: Problem) -> Posterior:
     """The posterior, with variances moved by the evidence; of no records at all it is the prior."""
-    touched = problem.moments.square[:, np.arange(len(problem.blocks)), np.arange(len(problem.blocks))].any(axis=0)
-    touched[0] = True
-    case = _Case.of(problem, np.flatnonzero(touched))
+    squares = np.diagonal(problem.moments.square, axis1=1, axis2=2).sum(axis=0)
+    case = _Case.of(problem, np.union1d([0], np.flatnonzero(squares > 0.0)))
     variances = problem.start
     for _ in range(problem.steps if problem.moments.weight.any() else 0):
         variances = _Solved.of(case, variances).moved(case)
@@ -134,7 +134,7 @@ def solve(problem: Problem) -> Posterior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Case:
-    """A problem on the entries that records have touched, its records taken as what they are beyond the prior means."""
+    """A problem on the entries that records have touched, its records less what the prior means say of them."""
 
     problem: Problem
     columns: NDArray[np.intp]
@@ -187,13 +187,13 @@ class _Solved:
         entries = np.arange(len(case.columns))
         a = case.square / variances.noise[:, None, None]
         a[:, entries, entries] += own_precision
-        inverse = np.linalg.inv(a)
+        inverse: F64 = np.linalg.inv(a).astype(np.float64, copy=False)
         carried = -inverse * own_precision[:, None, :]
         carried[:, entries, entries] += 1.0
         # G - G A^-1 G = L_o A^-1 G: what is left of a variant's evidence for the shared part.
         q = _symmetric((own_precision[:, :, None] * carried).sum(axis=0))
         q[entries, entries] += shared_precision
-        shared_covariance = np.linalg.inv(q)
+        shared_covariance: F64 = np.linalg.inv(q).astype(np.float64, copy=False)
         answered = np.matmul(inverse, (case.target / variances.noise[:, None])[:, :, None])[:, :, 0]
         shared = shared_covariance @ (own_precision * answered).sum(axis=0)
         return cls(

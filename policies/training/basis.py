@@ -1,7 +1,7 @@
-"""Fits the basis of the joint model: which groups have a column, how surface features are scaled, what texts are like.
+"""Fits the basis of the joint model: columns of groups, scales of surface features, directions of texts.
 
-No label is needed. The text's directions are a truncated SVD of the TF-IDF of distinct prompts (latent semantic analysis;
-Deerwester et al., 1990), by scikit-learn's randomised solver.
+No label is needed. The text's directions are a truncated SVD of the TF-IDF of distinct prompts (latent semantic
+analysis; Deerwester et al., 1990), by scikit-learn's randomised solver.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ def _directions(matrix: sp.csr_matrix, d: int, *, seed: int) -> tuple[NDArray[np
 
 def _group_columns(features: Sequence[Features]) -> NDArray[np.int32]:
     """A column for each of the commonest groups that tell requests apart."""
-    counts = np.bincount(
-        np.concatenate([f.groups for f in features]).astype(np.int64), minlength=GROUP_BUCKETS
-    )
+    counts = np.bincount(np.concatenate([f.groups for f in features]).astype(np.int64), minlength=GROUP_BUCKETS)
     telling = np.where(counts < len(features), counts, 0)
     common = np.argsort(-telling, kind="stable")[:GROUPS]
     columns = np.full(GROUP_BUCKETS, -1, np.int32)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.features.types import Features
 from policies.samples import Sample
 from policies.types import Candidate
 
