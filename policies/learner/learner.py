@@ -167,7 +167,7 @@ class Learner:
         """Learn from many requests that are new to it, oldest first, at once: without noticing changes."""
         rows = [s for s in samples if s.features is not None and s.decision_id not in self._counted]
         self.introduce({s.variant: _UNKNOWN for s in rows if s.variant not in self._profiles})
-        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(len(rows), -1)
+        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(len(rows), self.fit.basis.size)
         for sample in rows:
             self._remember(sample)
         self._absorb_lengths(rows, z)
