@@ -6,6 +6,7 @@ much better or worse it is predicted to be on this one. Levels are explored, shi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Self
@@ -21,7 +22,7 @@ __all__ = ("DRAWS", "Belief", "Estimates", "of_estimates", "standard_draws")
 F64 = NDArray[np.float64]
 
 DRAWS = 4096
-"""Rows of `standard_draws`, of which an exploration uses the first ones."""
+"""Draws there are, of which an exploration uses the first ones."""
 
 
 class Belief(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -30,7 +31,7 @@ class Belief(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     level: F64
     """Mean of each candidate's level; shape (k,)."""
     draws: F64
-    """How far each posterior draw of the levels is from their means; shape (n_draws, k)."""
+    """How far each posterior draw of the levels is from their means; shape (k, n_draws)."""
     shift: F64
     """Mean of each shift; shape (k,)."""
     doubt: F64
@@ -49,7 +50,8 @@ class Belief(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def is_sound(self, k: int) -> bool:
         """Whether it can be decided on: of k candidates, and all figures finite."""
         arrays = (self.level, self.shift, self.doubt, self.usd, self.latency_s)
-        return len(self.level) == k == self.draws.shape[1] and all(bool(np.isfinite(a).all()) for a in arrays)
+        # A sum is finite only if every part is.
+        return len(self.level) == k == len(self.draws) and all(math.isfinite(float(a.sum())) for a in arrays)
 
 
 class Estimates(tuple[Estimate, ...]):  # noqa: SLOT001 - a tuple has no room for slots
@@ -70,7 +72,7 @@ def of_estimates(estimates: Sequence[Estimate]) -> Belief:
     se = np.array([estimate.quality_se for estimate in estimates])
     return Belief(
         level=np.array([estimate.quality for estimate in estimates]),
-        draws=standard_draws(k) * se,
+        draws=standard_draws(k) * se[:, None],
         shift=np.zeros(k),
         doubt=np.zeros((k, k)),
         usd=np.array([estimate.cost_usd for estimate in estimates]),
@@ -81,9 +83,9 @@ def of_estimates(estimates: Sequence[Estimate]) -> Belief:
 
 @lru_cache(maxsize=64)
 def standard_draws(k: int) -> F64:
-    """Normal draws for k candidates, always the same, each followed by its mirror image; shape (DRAWS, k)."""
-    half = np.random.default_rng(0x7121).standard_normal((DRAWS // 2, k))
-    draws = np.empty((DRAWS, k))
-    draws[::2], draws[1::2] = half, -half
+    """Normal draws for k candidates, always the same, each followed by its mirror image; shape (k, DRAWS)."""
+    half = np.random.default_rng(0x7121).standard_normal((k, DRAWS // 2))
+    draws = np.empty((k, DRAWS))
+    draws[:, ::2], draws[:, 1::2] = half, -half
     draws.flags.writeable = False
     return draws

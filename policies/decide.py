@@ -136,21 +136,21 @@ class _Case:
         together = whole(self.estimates[place], self.estimates[then], self.policy)
         if together is None or self._breach(together) is not None:
             return
-        alone, before = self.values_now()[place], (self.estimates, self.belief)
+        alone, before = self._values_now()[place], (self.estimates, self.belief)
         gained = together.quality - self.estimates[place].quality
         shift = self.belief.shift + gained * (np.arange(len(names)) == place)
         self.estimates = [*self.estimates[:place], together, *self.estimates[place + 1 :]]
         self.belief = msgspec.structs.replace(self.belief, shift=shift)
-        if self.values_now()[place] > alone:
+        if self._values_now()[place] > alone:
             self.cascade = plan
         else:
             self.estimates, self.belief = before
 
     def weigh(self) -> Stakes:
         """Find what each is worth, who breaks a limit, and who breaks it least if all do."""
-        self.values = self.values_now()
-        weighed = self._stakes()
-        self.stakes, self.worths = weighed, weighed.worth(self._quality(weighed))
+        weighed = self.stakes = self._stakes()
+        quality = self._quality(weighed)
+        self.worths, self.values = weighed.worth(quality), weighed.value(quality)
         broken = {
             place: b for place, estimate in enumerate(self.estimates) if (b := self._breach(estimate)) is not None
         }
@@ -159,11 +159,6 @@ class _Case:
             self.violated = broken.pop(least)[1].reason
         self.breaches = {self.able[place].name: exclusion for place, (_, exclusion) in broken.items()}
         return weighed
-
-    def values_now(self) -> F64:
-        """Utility of each at the mean of what is believed, as things stand."""
-        weighed = self._stakes()
-        return weighed.value(self._quality(weighed))
 
     def decided(
         self,
@@ -209,6 +204,11 @@ class _Case:
             running=candidate.running,
             starts_in_s=candidate.starts_in_s,
         )
+
+    def _values_now(self) -> F64:
+        """Utility of each as things stand."""
+        weighed = self._stakes()
+        return weighed.value(self._quality(weighed))
 
     def _stakes(self) -> Stakes:
         prefer = self.ruling.then.prefer

@@ -80,7 +80,9 @@ def thompson(
     """
     feasible = np.array(may)
     allowed = feasible & (np.array(explorable) | (values == values[feasible].max()))
-    levels = belief.level + how.scale * belief.draws[: how.draws] if belief.judged else belief.level[None]
+    levels = belief.level[None]
+    if belief.judged:
+        levels = levels + how.scale * belief.draws[:, : how.draws].T
     anchors = np.where(feasible, stakes.usual_value(levels), -np.inf).argmax(axis=1)
     worth = stakes.value(levels + cautious(belief, anchors, caution=how.caution))
     wins = np.bincount(np.where(allowed, worth, -np.inf).argmax(axis=1), minlength=len(feasible)) / len(levels)
@@ -98,7 +100,7 @@ def early(belief: Belief, stakes: Stakes, values: F64, *, how: Exploration, expl
     needy = [place for place, may in enumerate(explorable) if may and belief.tried[place] < wanted]
     if not needy or not belief.judged:
         return None
-    spread = belief.draws[: how.draws].std(axis=0)
+    spread = belief.draws[:, : how.draws].std(axis=1)
     hopeful = stakes.value(belief.level + belief.shift + 2.0 * spread)
     needy = [place for place in needy if hopeful[place] >= values.max()]
     return min(needy, key=lambda place: belief.tried[place], default=None)

@@ -39,19 +39,26 @@ class Stakes:
 
     def worth(self, quality: F64) -> F64:
         """Utility before the tenant's prices; shape (..., k)."""
-        worth: F64 = self.valuation.quality_weight * capped(quality, self.valuation.keep) + self.rest
+        worth: F64 = self._counted(quality) + self.rest
         return worth
 
     def value(self, quality: F64) -> F64:
-        """Utility; finite; shape (..., k)."""
-        lacking = self.per_lacking * (1.0 - quality)
-        value: F64 = np.maximum(self.worth(quality) - self.charged - lacking, LEAST)
-        return value
+        """Utility; shape (..., k)."""
+        value: F64 = self._counted(quality) + (self.rest - self.charged)
+        return self._less_lacking(value, quality)
 
     def usual_value(self, quality: F64) -> F64:
         """Utility on the tenant's traffic; shape (..., k)."""
-        counted = self.valuation.quality_weight * capped(quality, self.valuation.keep)
-        value: F64 = np.maximum(counted + self.usual - self.per_lacking * (1.0 - quality), LEAST)
+        value: F64 = self._counted(quality) + self.usual
+        return self._less_lacking(value, quality)
+
+    def _counted(self, quality: F64) -> F64:
+        counted: F64 = self.valuation.quality_weight * capped(quality, self.valuation.keep)
+        return counted
+
+    def _less_lacking(self, value: F64, quality: F64) -> F64:
+        if self.per_lacking:
+            value = value - self.per_lacking * (1.0 - quality)
         return value
 
 
@@ -76,9 +83,7 @@ def stakes(
     """
     usd = np.array([estimate.cost_usd for estimate in estimates])
     latency_s = np.array([estimate.latency_s for estimate in estimates])
-    extra = np.zeros(len(estimates))
-    for place, added in prefer.items():
-        extra[place] = added
+    extra = np.array([prefer.get(place, 0.0) for place in range(len(estimates))])
     if formula is Formula.RATIO:
         accuracy = shares(weights)[0]
         found = Valuation(quality_weight=accuracy)
@@ -93,7 +98,8 @@ def stakes(
         valuation=found,
         linear=formula is Formula.LINEAR,
         per_lacking=prices.per_quality,
+        # Finite, so that any two can be compared and subtracted.
         rest=np.maximum(rest, LEAST),
         charged=np.minimum(prices.per_usd * usd + prices.per_s * latency_s, -LEAST),
-        usual=usual - prices.per_usd * belief.usd - prices.per_s * belief.latency_s,
+        usual=np.maximum(usual - prices.per_usd * belief.usd - prices.per_s * belief.latency_s, LEAST),
     )

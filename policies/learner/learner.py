@@ -28,7 +28,7 @@ from policies.learner.traffic import AllTraffic
 from policies.samples import Sample
 from policies.types import Candidate, Estimate, Profile, RoutingRequest
 
-__all__ = ("Job", "Learner")
+__all__ = ("Handover", "Job", "Learner")
 
 F64 = NDArray[np.float64]
 
@@ -72,6 +72,28 @@ class _Levels:
     draws: F64
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Handover:
+    """What a learner knows beside its statistics."""
+
+    profiles: Mapping[str, Profile]
+    parents: Mapping[str, str]
+    tried: Counter[str]
+    requests: int
+    traffic: AllTraffic
+    changes: tuple[dict[str, list[float]], ...]
+    """Of quality, and of length."""
+
+    def taken_up(self, fit: Fit, samples: Iterable[Sample], *, latency: LatencyModel = CARD) -> Learner:
+        """A learner under a fit that knows this, and these samples, and no others."""
+        made = Learner(fit, latency=latency)
+        made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
+        made.introduce(self.profiles)
+        made.inherit(self.traffic.rebased(fit.basis), self.changes)
+        made.absorb_all(samples)
+        return made
+
+
 class Learner:
     """Mutable, pure, and for one thread. Predicts as an `Estimator`; learns by `decided` and `absorb`."""
 
@@ -82,6 +104,9 @@ class Learner:
         basis = self.fit.basis
         self._quality = JointModel(blocks=basis.blocks, prior=QUALITY_PRIOR)
         self._length = JointModel(blocks=basis.blocks, prior=LENGTH_PRIOR)
+        for model, found in ((self._quality, self.fit.quality), (self._length, self.fit.length)):
+            if found is not None:
+                model.start_from(found)
         self._traffic = AllTraffic(basis.size)
         self._levels: dict[str, _Levels] = {}
         self._profiles: dict[str, tuple[Profile, str | None]] = {}
@@ -102,31 +127,28 @@ class Learner:
         """One estimate per candidate, in their order, with the belief behind them."""
         self.introduce({candidate.name: candidate.profile for candidate in candidates})
         z = self.fit.basis.vector(request.features)
-        places = np.array([self._quality.names.index(candidate.name) for candidate in candidates], np.intp)
+        places = np.array(self._quality.places(candidate.name for candidate in candidates), np.intp)
         tokens = self._tokens(z, places, request)
         times = self._times(request, candidates, tokens)
         levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
-        at, moved = posterior.covariances(np.array((z, z - levels.z)))[:, places][:, :, places]
+        at, moved = _between(posterior.covariances(np.array((z, z - levels.z))), places)
         score = posterior.means(z)[places]
-        rows = np.array((score, np.sqrt(np.diagonal(at)), tokens.mean, *times)).T.tolist()
+        rows = np.array((score, np.sqrt(at.diagonal()), tokens.mean, *times)).T.tolist()
         estimates = [_estimate(request, c, row) for c, row in zip(candidates, rows, strict=True)]
-        own = np.diagonal(moved)
-        usual = np.array([self._usual(request.tenant, e, c) for e, c in zip(estimates, candidates, strict=True)])
-        level = levels.mean[places]
-        return Estimates(
-            estimates,
-            Belief(
-                level=level,
-                draws=levels.draws[:, places],
-                shift=score - level,
-                doubt=np.sqrt(np.maximum(own[:, None] + own[None, :] - 2.0 * moved, 0.0)),
-                usd=usual[:, 0],
-                latency_s=usual[:, 1],
-                tried=np.array([float(self.tried[candidate.name]) for candidate in candidates]),
-                requests=float(self.requests),
-                judged=UNJUDGED * (self.judged + 1) >= self.answered,
-            ),
+        own, level = moved.diagonal(), levels.mean[places]
+        usual = self._traffic.of(request.tenant).usual(candidates, estimates)
+        belief = Belief(
+            level=level,
+            draws=levels.draws if len(places) == len(levels.draws) and _in_order(places) else levels.draws[places],
+            shift=score - level,
+            doubt=np.sqrt(np.maximum(own[:, None] + own - 2.0 * moved, 0.0)),
+            usd=usual[0],
+            latency_s=usual[1],
+            tried=np.array([float(self.tried[candidate.name]) for candidate in candidates]),
+            requests=float(self.requests),
+            judged=UNJUDGED * (self.judged + 1) >= self.answered,
         )
+        return Estimates(estimates, belief)
 
     # --- learning
 
@@ -167,7 +189,9 @@ class Learner:
         """Learn from many requests that are new to it, oldest first, at once: without noticing changes."""
         rows = [s for s in samples if s.features is not None and s.decision_id not in self._counted]
         self.introduce({s.variant: _UNKNOWN for s in rows if s.variant not in self._profiles})
-        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(len(rows), self.fit.basis.size)
+        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(
+            len(rows), self.fit.basis.size
+        )
         for sample in rows:
             self._remember(sample)
         self._absorb_lengths(rows, z)
@@ -192,15 +216,24 @@ class Learner:
 
         What is known of variants and of traffic is carried over.
         """
-        made = Learner(fit, latency=latency or self.latency)
-        made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
-        made._traffic = self._traffic.rebased(fit.basis)
-        made.introduce({name: profile for name, (profile, _) in self._profiles.items()})
-        made._quality.changes = {name: list(times) for name, times in self._quality.changes.items()}
-        made._length.changes = {name: list(times) for name, times in self._length.changes.items()}
-        made._start_from(fit)
-        made.absorb_all(samples)
-        return made
+        return self.handover().taken_up(fit, samples, latency=latency or self.latency)
+
+    def handover(self) -> Handover:
+        """All that a learner under another fit carries over; independent of what this one learns from then on."""
+        return Handover(
+            profiles={name: profile for name, (profile, _) in self._profiles.items()},
+            parents=dict(self.parents),
+            tried=self.tried.copy(),
+            requests=self.requests,
+            traffic=self._traffic.copy(),
+            changes=tuple({n: list(times) for n, times in m.changes.items()} for m in (self._quality, self._length)),
+        )
+
+    def inherit(self, traffic: AllTraffic, changes: Sequence[dict[str, list[float]]]) -> None:
+        """Take over what another learner saw of traffic, in this one's basis, and the changes it noticed."""
+        self._traffic = traffic
+        for model, noticed in zip((self._quality, self._length), changes, strict=True):
+            model.changes = {name: list(times) for name, times in noticed.items()}
 
     @property
     def changes(self) -> Mapping[str, Sequence[float]]:
@@ -263,10 +296,6 @@ class Learner:
             high_tokens=tokens.high,
         )
 
-    def _usual(self, tenant: str, estimate: Estimate, candidate: Candidate) -> tuple[float, float]:
-        """Cost and latency of a variant on the tenant's traffic; on this request where there was none."""
-        return self._traffic.of(tenant).usual(candidate.name) or (estimate.cost_usd, estimate.latency_s)
-
     def _level_of(self, tenant: str) -> _Levels:
         """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
         posterior, traffic = self._quality.posterior(tenant), self._traffic.of(tenant)
@@ -284,17 +313,12 @@ class Learner:
             requests=traffic.requests,
             z=z,
             mean=posterior.means(z),
-            draws=standard_draws(len(root)) @ root.T,
+            draws=root @ standard_draws(len(root)),
         )
         if len(self._levels) > _MOST_LEVELS:
             self._levels.clear()
         self._levels[tenant] = made
         return made
-
-    def _start_from(self, fit: Fit) -> None:
-        for model, found in ((self._quality, fit.quality), (self._length, fit.length)):
-            if found is not None:
-                model.start_from(found)
 
     def _remember(self, sample: Sample) -> None:
         self._counted[sample.decision_id] = _Counted(sample.quality, sample.quality_weight)
@@ -322,7 +346,7 @@ class Learner:
         cut = np.flatnonzero([sample.cut for sample in samples])
         if len(cut):
             posterior = self._length.posterior(ANYONE)
-            place = self._length.names.index(samples[0].variant)
+            [place] = self._length.places([samples[0].variant])
             sd = math.sqrt(float(posterior.variances.noise[place]))
             mu = posterior.means(z[cut])[:, place]
             y[cut] = [at_least(float(seen), mu=float(m), sd=sd) for seen, m in zip(y[cut], mu, strict=True)]
@@ -346,6 +370,17 @@ def _judgement(sample: Sample) -> tuple[float, float] | None:
     if quality is None or not math.isfinite(quality) or not weight > 0.0:
         return None
     return min(1.0, max(0.0, quality)), min(1.0, weight)
+
+
+def _in_order(places: NDArray[np.intp]) -> bool:
+    return all(place == number for number, place in enumerate(places.tolist()))
+
+
+def _between(covariances: F64, places: NDArray[np.intp]) -> F64:
+    """Covariances of some variants only; shape (n, k, k)."""
+    if covariances.shape[1] == len(places) and _in_order(places):
+        return covariances
+    return covariances[:, places[:, None], places]
 
 
 _JITTER = 1e-9

@@ -7,7 +7,7 @@ variant, so that no tenant, however busy or ill-meant, decides what another gets
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -67,6 +67,7 @@ class JointModel:
     def __init__(self, *, blocks: NDArray[np.intp], prior: Prior) -> None:
         self._blocks, self._prior = blocks, prior
         self._names: list[str] = []
+        self._places: dict[str, int] = {}
         self._known: dict[str, Known] = {}
         self._by_tenant: OrderedDict[str, Moments] = OrderedDict({ANYONE: Moments.zeros(0, len(blocks))})
         self._detectors: dict[str, ChangeDetector] = {}
@@ -82,6 +83,10 @@ class JointModel:
     def names(self) -> tuple[str, ...]:
         """Variants, in the order of every array."""
         return tuple(self._names)
+
+    def places(self, names: Iterable[str]) -> list[int]:
+        """Where known variants stand in every array."""
+        return [self._places[name] for name in names]
 
     def whose(self, tenant: str) -> str:
         """Whose statistics a tenant sees the world by."""
@@ -104,8 +109,9 @@ class JointModel:
         """Drop a variant with all that is known of it."""
         if name not in self._names:
             return
-        place = self._names.index(name)
+        place = self._places[name]
         del self._names[place], self._known[name]
+        self._places = {name: number for number, name in enumerate(self._names)}
         self._detectors.pop(name, None)
         for tenant, moments in self._by_tenant.items():
             self._by_tenant[tenant] = moments.without(place)
@@ -114,7 +120,7 @@ class JointModel:
 
     def observe(self, record: Record, *, watched: bool = True) -> bool:
         """Count a record of a known variant; whether it made its change detector alert."""
-        place = self._names.index(record.variant)
+        place = self._places[record.variant]
         alert = watched and record.weight > 0.0 and self._alerts(record, place)
         self._moments(record.tenant).add(place, record.z, record.y, weight=record.weight)
         self._count(1)
@@ -127,7 +133,7 @@ class JointModel:
         """
         for since_s in self.changes.get(variant, ()):
             weight = np.where(at_s < since_s, FORGETS * weight, weight)
-        self._moments(tenant).add_all(self._names.index(variant), z, y, weight)
+        self._moments(tenant).add_all(self._places[variant], z, y, weight)
         self._count(len(y))
 
     def due(self, tenant: str) -> bool:
@@ -192,7 +198,7 @@ class JointModel:
         """Records of a variant, of all tenants."""
         if name not in self._names:
             return 0.0
-        place = self._names.index(name)
+        place = self._places[name]
         return float(sum(moments.weight[place] for moments in self._by_tenant.values()))
 
     def _count(self, records: int) -> None:
@@ -201,6 +207,7 @@ class JointModel:
             self._since[whose] += records
 
     def _append(self, name: str) -> None:
+        self._places[name] = len(self._names)
         self._names.append(name)
         for tenant, moments in self._by_tenant.items():
             self._by_tenant[tenant] = moments.extended()
@@ -239,7 +246,7 @@ class JointModel:
         posterior = self._posteriors.get(whose)
         if parent is None or posterior is None or parent not in self._names:
             return np.zeros(len(self._blocks))
-        place = self._names.index(parent)
+        place = self._places[parent]
         return posterior.own[place] if place < len(posterior.own) else np.zeros(len(self._blocks))
 
     def _alerts(self, record: Record, place: int) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.features.types import Features
 from policies.learner.basis import Basis
+from policies.types import Candidate, Estimate
 
 __all__ = ("AllTraffic", "Traffic")
 
@@ -18,7 +19,7 @@ F64 = NDArray[np.float64]
 MEMORY = 300.0
 """Requests over which means are taken."""
 
-KEPT = 100
+KEPT = 50
 """Latest requests whose features are kept, so that the mean can be taken in another basis."""
 
 MOST_TENANTS = 64
@@ -47,10 +48,21 @@ class Traffic:
             seen = min(seen + 1.0, MEMORY)
             self._predicted[name] = (mean_usd + (usd - mean_usd) / seen, mean_s + (latency_s - mean_s) / seen, seen)
 
-    def usual(self, name: str) -> tuple[float, float] | None:
-        """Mean predicted cost and latency of a variant; None for one that was never predicted."""
-        found = self._predicted.get(name)
-        return None if found is None else found[:2]
+    def usual(self, candidates: Sequence[Candidate], estimates: Sequence[Estimate]) -> F64:
+        """Mean predicted cost and latency of candidates, as now estimated where there is none; shape (2, k)."""
+        found = self._predicted
+        means = [
+            found.get(c.name, (e.cost_usd, e.latency_s, 0.0)) for c, e in zip(candidates, estimates, strict=True)
+        ]
+        usual: F64 = np.array(means).T[:2]
+        return usual
+
+    def copy(self) -> Traffic:
+        """The same, independent of this one."""
+        made = Traffic(len(self.mean))
+        made.requests, made._predicted, made.mean = self.requests, dict(self._predicted), self.mean.copy()
+        made._latest.extend(self._latest)
+        return made
 
     def rebased(self, basis: Basis) -> Traffic:
         """The same requests as another basis sees them."""
@@ -87,6 +99,13 @@ class AllTraffic:
         self._by_tenant.move_to_end(tenant)
         for traffic in (own, self._together):
             traffic.add(z, features, predicted)
+
+    def copy(self) -> AllTraffic:
+        """The same, independent of this one."""
+        made = AllTraffic(self._size)
+        made._by_tenant = OrderedDict((name, traffic.copy()) for name, traffic in self._by_tenant.items())
+        made._together = self._together.copy()
+        return made
 
     def rebased(self, basis: Basis) -> AllTraffic:
         """The same as another basis sees it."""
