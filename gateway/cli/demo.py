@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import tempfile
@@ -91,7 +92,8 @@ def _check_port(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
-        text = f"cannot listen on {HOST}:{port}: {error.strerror}; --port takes another one, or 0 for a free one"
+        why = os.strerror(error.errno) if error.errno else str(error)
+        text = f"cannot listen on {HOST}:{port}: {why}; --port takes another one, or 0 for a free one"
         raise click.ClickException(text) from None
 
 

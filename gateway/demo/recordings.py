@@ -37,6 +37,9 @@ USD_PER_S = 1e-4
 STATED_QUALITY = 0.5
 """The gateway is told the same of every model: which is better is for it to find out."""
 
+STATED_AT_PROMPT_TOKENS = 60
+"""A stated time to the first token is taken to be that of a prompt of this length."""
+
 _Score = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -159,7 +162,11 @@ def best_fixed(tasks: Sequence[RecordedTask], prices: UtilityPrices) -> str:
 
 
 def knee_prices(tasks: Sequence[RecordedTask]) -> UtilityPrices:
-    """Half of the slope of the chord from the cheapest model to the best one, and from the fastest to the best one."""
+    """The prices behind `balanced`: half of the slope of two chords over the means of all tasks.
+
+    One goes from the cheapest model to the best one, in quality per dollar; the other from the fastest to the best
+    one, in quality per second.
+    """
     quality = {model: fmean(task.answers[model].score for task in tasks) for model in MODELS}
     usd = {model: fmean(MODELS[model].cost_usd(task.answers[model]) for task in tasks) for model in MODELS}
     seconds = {model: fmean(MODELS[model].latency_s(task.answers[model]) for task in tasks) for model in MODELS}
@@ -197,7 +204,6 @@ def _variant(model: ReplayedModel, url: str, *, speed: float, times_stated: bool
     variant: dict[str, Any] = {"name": model.name, "kind": "remote", "engine": "openai", "source": url}
     variant |= {"quality": STATED_QUALITY, "price": price}
     if times_stated:
-        usual_prompt_tokens = 50
-        ttft_s = model.first_s + model.prompt_token_s * usual_prompt_tokens + model.token_s
+        ttft_s = model.first_s + model.prompt_token_s * STATED_AT_PROMPT_TOKENS + model.token_s
         variant |= {"ttft_s": ttft_s / speed, "tpot_s": model.token_s / speed}
     return variant

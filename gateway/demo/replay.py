@@ -31,7 +31,7 @@ from gateway.demo.recordings import MODELS, RecordedAnswer, RecordedTask, Replay
 
 __all__ = ("ReplayApp", "replaying")
 
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 256 * 1024
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
