@@ -84,7 +84,10 @@ def demo(click_context: click.Context, /, *, var: Path | None, **options: object
     _check_port(chosen.port)
     with _state_directory(click_context, var) as directory:
         context = CliContext(config_file=directory / "demo.yaml", var=directory)
-        asyncio.run(_run(context, chosen))
+        try:
+            asyncio.run(_run(context, chosen))
+        except asyncio.CancelledError:  # By SIGTERM.
+            raise click.Abort from None
 
 
 def _check_port(port: int) -> None:
