@@ -103,6 +103,17 @@ class Basis:
                 self._groups[bucket] = self._free
                 self._free += 1
 
+    def regroup(self, groups: NDArray[np.int32]) -> None:
+        """Give groups the columns that they had in another process.
+
+        Raises:
+            ValueError: These are not columns of groups.
+        """
+        if groups.shape != self._groups.shape or groups.min() < -1 or groups.max() >= GROUPS:
+            raise ValueError("these are not columns of groups")
+        self._groups = groups.astype(np.int32)
+        self._free = int(groups.max()) + 1
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The arrays by name, as an artifact keeps them."""
         return {

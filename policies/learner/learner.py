@@ -24,11 +24,11 @@ from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
 from policies.learner.lengths import Lengths, at_least, lengths
 from policies.learner.model import ANYONE, JointModel, Known, Record
 from policies.learner.posterior import Posterior, Problem, Variances, solve
-from policies.learner.traffic import AllTraffic
+from policies.learner.traffic import AllTraffic, Traffic
 from policies.samples import Sample
 from policies.types import Candidate, Estimate, Profile, RoutingRequest
 
-__all__ = ("Handover", "Job", "Learner")
+__all__ = ("Handover", "Job", "Learner", "State")
 
 F64 = NDArray[np.float64]
 
@@ -92,6 +92,17 @@ class Handover:
         made.inherit(self.traffic.rebased(fit.basis), self.changes)
         made.absorb_all(samples)
         return made
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """The parts of a learner."""
+
+    quality: JointModel
+    length: JointModel
+    profiles: Mapping[str, Profile]
+    counted: Mapping[str, tuple[float | None, float]]
+    traffic: Mapping[str, Traffic]
 
 
 class Learner:
@@ -234,6 +245,35 @@ class Learner:
         self._traffic = traffic
         for model, noticed in zip((self._quality, self._length), changes, strict=True):
             model.changes = {name: list(times) for name, times in noticed.items()}
+
+    def state(self) -> State:
+        """All that it knows beside its counts, for `policies.learner.snapshot`."""
+        return State(
+            quality=self._quality,
+            length=self._length,
+            profiles={name: profile for name, (profile, _) in self._profiles.items()},
+            counted=self._counted,
+            traffic=self._traffic.by_tenant,
+        )
+
+    def restore_traffic(
+        self, tenant: str, requests: int, mean: F64, predicted: dict[str, tuple[float, float, float]]
+    ) -> None:
+        """Continue with a tenant's traffic."""
+        self._traffic.restore(tenant, requests, mean, predicted)
+
+    def restore_counts(
+        self,
+        counted: Mapping[str, tuple[float | None, float]],
+        *,
+        tried: Counter[str],
+        requests: int,
+        answered: int,
+        judged: int,
+    ) -> None:
+        """Continue with the answers that were counted, and how many there were."""
+        self._counted = OrderedDict((name, _Counted(*values)) for name, values in counted.items())
+        self.tried, self.requests, self.answered, self.judged = tried, requests, answered, judged
 
     @property
     def changes(self) -> Mapping[str, Sequence[float]]:

@@ -190,6 +190,30 @@ class JointModel:
         most = max(solved, key=lambda tenant: self._by_tenant[tenant].weight.sum(), default=None)
         return None if most is None else self._variances[most]
 
+    @property
+    def size(self) -> int:
+        """Entries of a vector."""
+        return len(self._blocks)
+
+    @property
+    def statistics(self) -> tuple[Mapping[str, Moments], Mapping[str, Variances]]:
+        """Sums and variances by tenant."""
+        return self._by_tenant, self._variances
+
+    def restore(
+        self,
+        statistics: Mapping[str, Moments],
+        variances: Mapping[str, Variances],
+        *,
+        changes: Mapping[str, list[float]],
+        records: int,
+    ) -> None:
+        """Continue from sums and variances by tenant, of the variants that it knows."""
+        self._by_tenant = OrderedDict({ANYONE: Moments.zeros(len(self._names), self.size)} | dict(statistics))
+        self._variances = dict(variances)
+        self.changes, self.records = dict(changes), records
+        self._posteriors.clear()
+
     def start_from(self, variances: Variances) -> None:
         """Begin the evidence steps here, for tenants that have no variances of their own yet."""
         self._variances.setdefault(ANYONE, variances)

@@ -34,7 +34,7 @@ class Traffic:
         """Of the vectors."""
         self.requests = 0
         self._latest: deque[Features] = deque(maxlen=KEPT)
-        self._predicted: dict[str, tuple[float, float, float]] = {}
+        self.predicted: dict[str, tuple[float, float, float]] = {}
         """Mean cost (USD) and latency (s) by variant, and the requests behind them."""
 
     def add(self, z: F64, features: Features | None, predicted: Mapping[str, tuple[float, float]]) -> None:
@@ -44,13 +44,13 @@ class Traffic:
         if features is not None:
             self._latest.append(features)
         for name, (usd, latency_s) in predicted.items():
-            mean_usd, mean_s, seen = self._predicted.get(name, (0.0, 0.0, 0.0))
+            mean_usd, mean_s, seen = self.predicted.get(name, (0.0, 0.0, 0.0))
             seen = min(seen + 1.0, MEMORY)
-            self._predicted[name] = (mean_usd + (usd - mean_usd) / seen, mean_s + (latency_s - mean_s) / seen, seen)
+            self.predicted[name] = (mean_usd + (usd - mean_usd) / seen, mean_s + (latency_s - mean_s) / seen, seen)
 
     def usual(self, candidates: Sequence[Candidate], estimates: Sequence[Estimate]) -> F64:
         """Mean predicted cost and latency of candidates, as now estimated where there is none; shape (2, k)."""
-        found = self._predicted
+        found = self.predicted
         means = [
             found.get(c.name, (e.cost_usd, e.latency_s, 0.0)) for c, e in zip(candidates, estimates, strict=True)
         ]
@@ -60,14 +60,14 @@ class Traffic:
     def copy(self) -> Traffic:
         """The same, independent of this one."""
         made = Traffic(len(self.mean))
-        made.requests, made._predicted, made.mean = self.requests, dict(self._predicted), self.mean.copy()
+        made.requests, made.predicted, made.mean = self.requests, dict(self.predicted), self.mean.copy()
         made._latest.extend(self._latest)
         return made
 
     def rebased(self, basis: Basis) -> Traffic:
         """The same requests as another basis sees them."""
         made = Traffic(basis.size)
-        made.requests, made._predicted = self.requests, dict(self._predicted)
+        made.requests, made.predicted = self.requests, dict(self.predicted)
         made._latest.extend(self._latest)
         if made._latest:
             made.mean = np.mean([basis.vector(features) for features in made._latest], axis=0)
@@ -81,6 +81,22 @@ class AllTraffic:
         self._size = size
         self._by_tenant: OrderedDict[str, Traffic] = OrderedDict()
         self._together = Traffic(size)
+
+    @property
+    def by_tenant(self) -> Mapping[str, Traffic]:
+        """Each tenant's, and under an empty name that of all together."""
+        return {"": self._together} | dict(self._by_tenant)
+
+    def restore(
+        self, tenant: str, requests: int, mean: F64, predicted: dict[str, tuple[float, float, float]]
+    ) -> None:
+        """Continue with a tenant's traffic, as `by_tenant` names it."""
+        made = Traffic(self._size)
+        made.requests, made.mean, made.predicted = requests, mean, predicted
+        if tenant:
+            self._by_tenant[tenant] = made
+        else:
+            self._together = made
 
     def of(self, tenant: str) -> Traffic:
         """A tenant's traffic; that of all together while it has hardly any."""
