@@ -25,7 +25,7 @@ __all__ = ("simulate",)
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
-_PROTOCOLS = ("apgr", "aiq", "budget", "bandit", "sla")
+_PROTOCOLS = ("apgr", "aiq", "budget", "bandit", "cold", "frozen", "sla")
 _PICTURES = ("png", "svg", "pdf")
 
 

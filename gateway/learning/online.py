@@ -1,5 +1,4 @@
-"""The learner that decides in this process: fed by its own requests at once, by those of other processes from the
-log.
+"""The learner that decides in this process: fed by its own requests at once, by those of others from the log.
 
 Requests of this process reach it as their rows are recorded, so that a judgement counts for the very next decision.
 The same requests come again from the log, with those of every other process and replica; what was counted is not
