@@ -111,10 +111,9 @@ def _measured(
             weak, strong = apgr.weak_and_strong(rows)
             facts: Facts = {"weak": rows.arms[weak], "strong": rows.arms[strong]}
             return apgr.measure(rows, options.methods, seeds=seeds, told=told), facts
-        case "aiq":
-            return aiq.measure(rows, options.methods, seeds=seeds, told=told), {}
-        case "frozen":
-            return frozen.measure(rows, options.methods, seeds=seeds, told=told), {}
+        case "aiq" | "frozen":
+            measure = aiq.measure if protocol == "aiq" else frozen.measure
+            return measure(rows, options.methods, seeds=seeds, told=told), {}
         case "budget":
             return _budget(rows, options, seeds=seeds, now_ns=now_ns, told=told)
         case "cold":
