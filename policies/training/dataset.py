@@ -21,6 +21,8 @@ F64 = NDArray[np.float64]
 class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One answered request, as the log has it."""
 
+    decision_id: str
+    """Names the request: a sample of the same one replaces it, as when its judgement changed."""
     created_at_s: float
     """Unix time of the decision."""
     tenant: str
