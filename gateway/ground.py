@@ -19,7 +19,6 @@ from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Row
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.loop import Loop
-from gateway.learning.store import EstimatorStore
 from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
@@ -68,15 +67,15 @@ async def open_ground(settings: Settings, paths: StatePaths, stack: AsyncExitSta
     """
     clock, url, flush_s = SYSTEM_CLOCK, paths.database_url(settings), settings.store.flush_interval_s
     policies = ActivePolicy(policy_from(settings))
-    estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
+    engine = open_engine(url)
+    stack.push_async_callback(asyncio.to_thread, engine.dispose)
+    estimators = ActiveEstimator(policies, engine)
     budgets, promises = Budgets(clock), Promises(clock=clock)
     loop = Loop(estimators=estimators, budgets=budgets)
     followers: list[Callable[[Row], None]] = [loop.follow, promises.follow]
     log = DecisionLog(url, flush_interval_s=flush_s, follow=_each(followers))
     await _started(stack, log)
     loop.tried.update(await log.choices())
-    engine = open_engine(url)
-    stack.push_async_callback(asyncio.to_thread, engine.dispose)
     run_until_closed(stack, keep_young(engine, max_age_s=settings.store.max_age_s, wall_s=clock.wall_s))
     health, control = Health(settings.calls, clock=clock), ControlClient(paths.control_socket)
     catalogue = Catalogue(settings.variants, control=control, store=Store(paths.models), health=health)

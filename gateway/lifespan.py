@@ -21,6 +21,7 @@ from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
+from gateway.learning.store import EstimatorStore
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.live import Live
@@ -97,7 +98,9 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         decider=decider,
         policies=ground.policies,
         policy_store=ground.policy_store,
-        known=lambda: known_here(settings, paths, tenants=TenantStore(engine)),
+        known=lambda: known_here(
+            settings, paths, estimators=EstimatorStore(engine).names(), tenants=TenantStore(engine)
+        ),
         estimators=ground.estimators,
         answering=answering,
         embeddings=Embeddings(catalogue=catalogue, limiter=limiter, ledger=ground.ledger, settings=settings.server),

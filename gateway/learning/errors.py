@@ -1,12 +1,16 @@
-"""Why nothing was learned."""
+"""Why nothing was learned, or put in force."""
 
 from __future__ import annotations
 
-__all__ = ("LearningError", "TooLittleDataError")
+__all__ = ("LearningError", "NoSuchTrainingError", "TooLittleDataError")
 
 
 class LearningError(Exception):
     """Root of the tree."""
+
+
+class NoSuchTrainingError(LearningError):
+    """There is no such training, or what it learned is no longer stored."""
 
 
 class TooLittleDataError(LearningError):

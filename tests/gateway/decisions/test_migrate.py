@@ -19,6 +19,7 @@ from gateway.decisions.read import export
 from gateway.decisions.schema import metadata, open_engine
 from gateway.decisions.types import Record
 from gateway.decisions.write import insert
+from gateway.learning import tables as learned_state  # noqa: F401 - likewise
 from gateway.tenants import tables  # noqa: F401 - likewise
 from gateway.traces import table  # noqa: F401 - likewise
 from tests.decision_rows import decision, sqlite_url
