@@ -66,7 +66,7 @@ async def open_services(
 
 
 async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *, process: str) -> Services:
-    ground = await open_ground(settings, paths, stack)
+    ground = await open_ground(settings, paths, stack, process=process)
     engine, catalogue, log = ground.engine, ground.catalogue, ground.log
     replicas = Replicas(
         ground.redis, catalogue=catalogue, rng=np.random.default_rng(), at_least=settings.server.workers
@@ -85,10 +85,9 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     stack.callback(telemetry.report)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
-    await ground.estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), ground.estimators.watch(), limiter.keep(), replicas.keep(), gauges.keep()):
+    for work in (catalogue.watch(), limiter.keep(), replicas.keep(), gauges.keep()):
         run_until_closed(stack, work)
     services = Services(
         settings=settings,
@@ -144,7 +143,6 @@ def _decider(ground: Ground) -> Decider:
         budgets=ground.budgets,
         promises=ground.promises,
         ledger=ground.ledger,
-        tried=ground.loop.tried,
         log=ground.log,
         rng=np.random.default_rng(),
     )

@@ -20,8 +20,8 @@ from policies.errors import FeaturesError
 from policies.features.layout import VERSION
 from policies.features.stored import from_stored
 from policies.features.types import Features
-from policies.signals import label
 from policies.samples import Sample
+from policies.signals import label
 from policies.types import CandidateState
 
 __all__ = ("count_since", "read_samples", "samples_of")

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
-from policies.estimators.latency import CARD, LatencyModel
+from policies.estimators.latency import LatencyModel
 from policies.features.types import Features
 from policies.learner.fit import Fit
 from policies.learner.learner import Learner
@@ -90,14 +90,23 @@ class OnlineLearner:
             except Exception:
                 logger.exception("decision %s is not learned from", sample.decision_id)
 
-    async def adopt(
-        self, fit: Fit, *, latency: LatencyModel = CARD, samples: Callable[[], Sequence[Sample]] = list
-    ) -> None:
+    def deliver_all(self, samples: Sequence[Sample]) -> None:
+        """Take all that the log holds, before anything was decided; choices of earlier runs count as tried."""
+        self._learner.absorb_all(samples)
+        self._learner.tried.update(sample.variant for sample in samples)
+        self._learner.requests += len(samples)
+        for sample in samples[-1:]:
+            self._touched[sample.tenant] = None
+
+    def restore(self, learner: Learner) -> None:
+        """Continue with a learner of an earlier process, before anything was decided."""
+        self._learner = learner
+
+    async def adopt(self, fit: Fit, *, samples: Callable[[], Sequence[Sample]] = list) -> None:
         """Put another fit in force: a successor is built on a thread, and takes what has arrived meanwhile.
 
         Args:
             fit: How requests are seen from now on.
-            latency: How times are predicted.
             samples: Reads what is to be counted under the fit; blocks.
 
         Raises:
@@ -105,15 +114,21 @@ class OnlineLearner:
         """
         handover, self._arrived = self._learner.handover(), []
         tenants = list(self._touched) or [recent.decision.tenant for recent in list(self._recent.values())[-1:]]
+        latency = self._learner.latency
         try:
             successor = await asyncio.to_thread(lambda: _built(handover.taken_up, fit, samples(), latency, tenants))
             for sample in self._arrived:
                 successor.absorb(sample)
         finally:
             self._arrived = None
+        successor.latency = self._learner.latency
         self._learner = successor
         self.switches += 1
         self._wake.set()
+
+    def inherit(self, parents: Mapping[str, str]) -> None:
+        """Say which variants on trial start from which others."""
+        self._learner.parents = dict(parents)
 
     def replace_latency(self, latency: LatencyModel) -> None:
         """Predict times in another way from now on."""

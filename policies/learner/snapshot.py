@@ -23,7 +23,7 @@ from policies.learner.moments import Moments
 from policies.learner.posterior import Variances
 from policies.types import Profile
 
-__all__ = ("MAX_BYTES", "decode", "encode")
+__all__ = ("MAX_BYTES", "Snapshot", "decode", "encode", "taken")
 
 F64 = NDArray[np.float64]
 
@@ -44,7 +44,9 @@ class _Model(msgspec.Struct, frozen=True, kw_only=True):
     records: int
 
 
-class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A learner at one moment."""
+
     format: int
     fit: str
     groups: bytes
@@ -61,15 +63,15 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     note: bytes = b""
 
 
-def encode(learner: Learner, *, note: bytes = b"") -> bytes:
-    """The bytes of a learner.
+def taken(learner: Learner, *, note: bytes = b"") -> Snapshot:
+    """A learner as it is now; quick, so that what is slow can be done elsewhere.
 
     Args:
         learner: Not changed meanwhile.
         note: Kept with it for its owner.
     """
     state = learner.state()
-    snapshot = _Snapshot(
+    return Snapshot(
         format=FORMAT,
         fit=learner.fit.hash,
         groups=learner.fit.basis.arrays()["groups"].astype("<i4").tobytes(),
@@ -84,6 +86,10 @@ def encode(learner: Learner, *, note: bytes = b"") -> bytes:
         traffic=[(name, t.requests, t.mean.tobytes(), t.predicted) for name, t in state.traffic.items()],
         note=note,
     )
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Its bytes."""
     return zlib.compress(msgspec.msgpack.encode(snapshot), level=1)
 
 
@@ -95,7 +101,7 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
     """
     try:
         inflate = zlib.decompressobj()
-        snapshot = msgspec.msgpack.decode(inflate.decompress(data, MAX_BYTES), type=_Snapshot)
+        snapshot = msgspec.msgpack.decode(inflate.decompress(data, MAX_BYTES), type=Snapshot)
         if not inflate.eof or snapshot.format != FORMAT or snapshot.fit != fit.hash:
             raise ArtifactError("the snapshot was taken under another fit, or by another version")
         fit.basis.regroup(np.frombuffer(snapshot.groups, "<i4"))
