@@ -1,0 +1,58 @@
+"""All figures that show whether routing learns, from the decisions of a period."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from policies.evaluation.exploration_cost import ExplorationCost, exploration_cost
+from policies.evaluation.fixed_variants import FixedComparison, against_fixed
+from policies.evaluation.predictions import VariantFigures, variant_figures
+from policies.evaluation.routed import RoutedRequest
+from policies.evaluation.shares import Shares, shares_over_time
+
+__all__ = ("LearningFigures", "learning_figures")
+
+
+class LearningFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decisions of a period say of the predictions and of the policy."""
+
+    requests: int
+    pinned: int
+    """Of those, requests that named their variant; they tell of predictions, not of the policy."""
+    forced: int
+    """Of those, early answers that their variants needed."""
+    answered: int
+    """By their choice alone, at the first attempt."""
+    judged: int
+    variants: tuple[VariantFigures, ...]
+    shares: Shares
+    fixed: FixedComparison
+    drawn_cost: ExplorationCost
+    """What choosing by chance cost."""
+    forced_cost: ExplorationCost
+    """What early answers cost."""
+
+
+def learning_figures(requests: Sequence[RoutedRequest], *, since_s: float, until_s: float) -> LearningFigures:
+    """Compute all of them.
+
+    Args:
+        requests: Of the period, in any order.
+        since_s: Unix time at which the period begins.
+        until_s: Unix time at which it ends.
+    """
+    realised = [request.realised for request in requests if request.realised is not None]
+    return LearningFigures(
+        requests=len(requests),
+        pinned=sum(request.pinned for request in requests),
+        forced=sum(request.forced for request in requests),
+        answered=len(realised),
+        judged=sum(answer.quality is not None for answer in realised),
+        variants=variant_figures(requests),
+        shares=shares_over_time(requests, since_s=since_s, until_s=until_s),
+        fixed=against_fixed(requests),
+        drawn_cost=exploration_cost(request for request in requests if not request.forced),
+        forced_cost=exploration_cost(request for request in requests if request.forced),
+    )
