@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
+from gateway.decisions.types import Row
 from policies.evaluation.routed import Realised, RoutedRequest
 from policies.types import CandidateState, Estimate, Verdict
 from policies.valuation import Valuation
+from tests.decision_rows import decision, observation, outcome
 from tests.logged_worlds import drawn, softmax
 
-__all__ = ("NAMES", "START_S", "RoutedWorld", "estimate", "routed", "routed_world", "verdict")
+__all__ = ("NAMES", "START_S", "RoutedWorld", "estimate", "routed", "routed_world", "rows_of", "verdict")
 
 NAMES = ("large", "mid", "small")
 QUALITY = np.array([0.8, 0.65, 0.45])
@@ -125,3 +129,40 @@ def routed_world(
     ]
     advantage = ((logging * worth).sum(axis=1)[:, None] - worth).mean(axis=0)
     return RoutedWorld(requests, dict(zip(NAMES, advantage.tolist(), strict=True)))
+
+
+def rows_of(requests: Sequence[RoutedRequest], *, ends_s: float, prefix: str = "dec") -> list[Row]:
+    """A log of these requests, the last of which was decided at a given time."""
+    shift_s = ends_s - max(request.created_at_s for request in requests)
+    return [row for number, request in enumerate(requests) for row in _rows(f"{prefix}_{number}", request, shift_s)]
+
+
+def _rows(name: str, request: RoutedRequest, shift_s: float) -> Iterator[Row]:
+    at_s, realised = request.created_at_s + shift_s, request.realised
+    yield decision(
+        name,
+        created_at_s=at_s,
+        tenant=request.tenant,
+        hint=request.hint,
+        choice=request.choice,
+        candidates=msgspec.to_builtins(request.verdicts),
+        propensities={v.variant: v.propensity for v in request.verdicts},
+        pinned=request.pinned,
+        forced=request.forced,
+        valuation=None if request.valuation is None else msgspec.to_builtins(request.valuation),
+        prices=msgspec.to_builtins(request.prices),
+    )
+    if realised is None:
+        return
+    yield outcome(
+        name,
+        ended_at_s=at_s + realised.latency_s,
+        variant=request.choice,
+        attempts=[{"variant": request.choice, "propensity": 0.5}],
+        latency_s=realised.latency_s,
+        ttft_s=realised.ttft_s,
+        cost_usd=realised.cost_usd,
+        streamed=realised.ttft_s is not None,
+    )
+    if realised.quality is not None:
+        yield observation(name, created_at_s=at_s + realised.latency_s + 1, score=realised.quality)
