@@ -65,8 +65,8 @@ def plus_minus(value: float, margin: float) -> str:
 
 def signed(value: float, *, digits: int = 2) -> str:
     """With its sign; a minus of typography, so that columns are even."""
-    text = f"{value:+.{digits}f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    rounded = round(value, digits) + 0.0  # So that nothing is shown as less than nothing.
+    return f"{rounded:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _why_not(fixed: FixedComparison) -> str:
@@ -92,15 +92,20 @@ def _caveats(figures: LearningFigures, *, complete: bool) -> Iterator[str]:
         yield f"{fixed.rows:,} of {fixed.rows + left:,} requests are compared: {_left_out(fixed)}."
     if best is not None and best.possible < 1.0 - MUCH:
         yield (
-            f"`{best.variant}` could not be chosen for {1 - best.possible:.0%} of them; there routing counts as its"
-            " equal."
+            f"`{best.variant}` could not be chosen for {_percent(1 - best.possible)} of the compared requests; there"
+            " routing counts as its equal."
         )
     if best is not None and best.from_predictions > MUCH:
         yield (
-            f"For {best.from_predictions:.0%} of them `{best.variant}` had so small a chance that its prediction"
-            " stands for its answers."
+            f"For {_percent(best.from_predictions)} of the compared requests `{best.variant}` had so small a chance that"
+            " its prediction stands for its answers."
         )
     yield from (_untold(found) for found in fixed.variants if best is not None and not found.told)
+
+
+def _percent(share: float) -> str:
+    """As pages have it."""
+    return f"{100 * share:.0f} %"
 
 
 def _left_out(fixed: FixedComparison) -> str:
