@@ -19,10 +19,12 @@ from gateway.drain import Drain
 from gateway.ground import Ground, open_ground, run_until_closed
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
+from gateway.learning.learning_report import LearningReports
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
+from gateway.metrics.learning import LearningGauges
 from gateway.metrics.live import Live
 from gateway.metrics.promises import PromiseGauges
 from gateway.paths import StatePaths
@@ -84,10 +86,13 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     stack.callback(telemetry.report)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
+    learning = LearningReports(engine, clock=SYSTEM_CLOCK)
+    learning_gauges = LearningGauges(learning)
     await ground.estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), ground.estimators.watch(), limiter.keep(), replicas.keep(), gauges.keep()):
+    kept = limiter.keep(), replicas.keep(), gauges.keep(), learning_gauges.keep()
+    for work in (catalogue.watch(), ground.estimators.watch(), *kept):
         run_until_closed(stack, work)
     services = Services(
         settings=settings,
@@ -106,6 +111,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         promises=ground.promises,
         reports=reports,
         promise_gauges=gauges,
+        learning=learning,
+        learning_gauges=learning_gauges,
         signals=signals,
         telemetry=telemetry,
         tracing=tracing,
@@ -114,7 +121,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         console=open_console(engine, redis=ground.redis, clock=SYSTEM_CLOCK),
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
-    live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)
+    live = Live(services, promises=gauges, learning=learning_gauges, redis=ground.redis, replicas=replicas)
     services.exposition = Exposition(registry, live, directory=paths.run, process=process, settle=telemetry.report)
     await stack.enter_async_context(services.exposition.told_to_siblings())
     return services

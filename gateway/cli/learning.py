@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from gateway.cli.context import CliContext, failures, print_json
 from gateway.clock import SYSTEM_CLOCK
+from gateway.learning.periods import parse_period
 
 __all__ = ("PERIOD", "learning")
-
-_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PERIOD = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])")
 
 
 class _Period(click.ParamType[float]):
@@ -21,10 +17,10 @@ class _Period(click.ParamType[float]):
     name = "period"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = _PERIOD.fullmatch(str(value).strip())
-        if found is None or (period_s := float(found[1]) * _UNITS_S[found[2]]) <= 0.0:
-            self.fail(f"`{value}` is no length of time; write 30m, 24h or 7d", param, ctx)
-        return period_s
+        try:
+            return parse_period(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 PERIOD = _Period()

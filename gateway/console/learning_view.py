@@ -215,7 +215,7 @@ def _cost(what: str, cost: ExplorationCost) -> CostRow:
         what=what,
         requests=f"{cost.explored:,} of {cost.requests:,}",
         points=NONE if points is None or not cost.requests else f"{points:.2f}",
-        all_points=NONE if cost.utility is None or not cost.requests else f"{100 * cost.utility:.1f}",
+        all_points=NONE if cost.utility is None or not cost.requests else f"{100 * cost.utility:,.1f}",
         usd=NONE if not cost.explored else _signed_usd(cost.usd),
         s=NONE if not cost.explored else f"{signed(cost.s, digits=1)} s",
     )

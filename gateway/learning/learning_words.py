@@ -97,8 +97,8 @@ def _caveats(figures: LearningFigures, *, complete: bool) -> Iterator[str]:
         )
     if best is not None and best.from_predictions > MUCH:
         yield (
-            f"For {_percent(best.from_predictions)} of the compared requests `{best.variant}` had so small a chance that"
-            " its prediction stands for its answers."
+            f"For {_percent(best.from_predictions)} of the compared requests `{best.variant}` had so small a chance"
+            " that its prediction stands for its answers."
         )
     yield from (_untold(found) for found in fixed.variants if best is not None and not found.told)
 

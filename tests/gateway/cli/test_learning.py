@@ -16,6 +16,7 @@ from gateway.decisions.schema import open_engine
 from gateway.decisions.write import insert
 from gateway.learning.learning_report import LearningQuery, LearningReport, TrainingLine, learning_report
 from gateway.learning.learning_words import period_text
+from gateway.learning.periods import parse_period
 from tests.decision_rows import sqlite_url
 from tests.routed_worlds import START_S, routed_world, rows_of
 
@@ -76,7 +77,7 @@ def test_only_what_was_asked_for_is_counted(directory: Path) -> None:
     assert requests("--since", "7d", "--tenant", "law", "--hint", "balanced") == 1500
 
 
-@pytest.mark.parametrize("period", ["", "24", "0h", "1 fortnight", "-1d", "1e9h"])
+@pytest.mark.parametrize("period", ["", "24", "0h", "1 fortnight", "-1d", "1e9h", "401d"])
 def test_a_period_that_is_none_is_wrong_use(tmp_path: Path, period: str) -> None:
     result = invoke(tmp_path, "--since", period)
     assert result.exit_code == 2
@@ -103,6 +104,10 @@ def test_trainings_say_what_they_saw_and_why_they_were_or_were_not_promoted(
     assert "answers put in force: Worth 0.021 ± 0.008 more than what was in force." in shown
     assert "latency not put in force: No better than it." in shown
     assert "revert by ada: worse in the evening" in shown
+
+
+def test_periods_are_read_in_seconds() -> None:
+    assert [parse_period(text) for text in ("45s", "30m", "1.5h", " 7d ")] == [45.0, 1800.0, 5400.0, 604_800.0]
 
 
 def test_the_default_period_is_a_day() -> None:
