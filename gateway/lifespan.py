@@ -19,7 +19,8 @@ from gateway.drain import Drain
 from gateway.ground import Ground, open_ground, run_until_closed
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
-from gateway.learning.learning_report import LearningReports
+from gateway.learning.learning_report import LearningQuery, LearningReport, LearningReports
+from gateway.learning.report_process import report_from_process
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
 from gateway.limits.limiter import Limiter
@@ -86,8 +87,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     stack.callback(telemetry.report)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
-    learning = LearningReports(engine, clock=SYSTEM_CLOCK)
-    learning_gauges = LearningGauges(learning)
+    learning = _learning(ground)
+    learning_gauges = LearningGauges(learning, rng=np.random.default_rng())
     await ground.estimators.refresh()
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
@@ -182,6 +183,17 @@ def _signals(ground: Ground) -> Signals:
     signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
     ground.stack.push_async_callback(signals.aclose)
     return signals
+
+
+def _learning(ground: Ground) -> LearningReports:
+    url = ground.engine.url.render_as_string(hide_password=False)
+
+    async def make(query: LearningQuery) -> LearningReport:
+        return await report_from_process(url, query, now_s=SYSTEM_CLOCK.wall_s())
+
+    reports = LearningReports(make, clock=SYSTEM_CLOCK)
+    ground.stack.push_async_callback(reports.aclose)
+    return reports
 
 
 def _tracing(ground: Ground) -> Tracing:

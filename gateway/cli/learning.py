@@ -41,7 +41,8 @@ def learning(context: CliContext, /, *, period_s: float, tenant: str | None, hin
 
     from gateway.decisions.migrate import upgrade
     from gateway.decisions.schema import open_engine
-    from gateway.learning.learning_report import LearningQuery, learning_report
+    from gateway.learning.learning_report import LearningQuery
+    from gateway.learning.report_process import learning_report
 
     engine = open_engine(context.paths.database_url(context.settings()))
     query = LearningQuery(period_s=period_s, tenant=tenant, hint=hint)

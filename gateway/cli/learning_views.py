@@ -11,7 +11,7 @@ from rich.table import Table
 from gateway.console.amounts import NONE, moment, percent
 from gateway.console.learning_view import LearningView, TrainingRow, learning_view
 from gateway.learning.learning_report import LearningReport
-from policies.evaluation.shares import Shares
+from policies.evaluation.learning_types import Shares
 
 __all__ = ("print_learning",)
 

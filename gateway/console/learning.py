@@ -11,8 +11,7 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from gateway.api.admin.learning import PARAMETERS, REPORT_PATIENCE_S, learning_query
-from gateway.api.database import database_work
+from gateway.api.admin.learning import PARAMETERS, learning_query, learning_report
 from gateway.console.access import FRAGMENT, PAGE
 from gateway.console.amounts import moment, percent
 from gateway.console.filters import Choice, Field
@@ -21,7 +20,7 @@ from gateway.console.render import fragment, page
 from gateway.console.security import CHART_POLICY
 from gateway.learning.learning_report import LearningReport
 from gateway.services import Services
-from policies.evaluation.shares import Shares
+from policies.evaluation.learning_types import Shares
 
 __all__ = ("learning_page", "learning_part")
 
@@ -62,8 +61,7 @@ def _stated(request: Asked) -> dict[str, str]:
 
 
 async def _report(stated: dict[str, str], services: Services) -> dict[str, Any]:
-    async with database_work(patience_s=REPORT_PATIENCE_S):
-        report = await services.learning.of(learning_query(stated))
+    report = await learning_report(services, learning_query(stated))
     return {"report": report, "view": learning_view(report), "shares": _share_rows(report.figures.shares)} | {
         "chart": _chart(report)
     }

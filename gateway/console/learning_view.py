@@ -10,9 +10,15 @@ import msgspec
 from gateway.console.amounts import NONE, moment, number, percent, seconds, usd
 from gateway.learning.learning_report import LearningReport, TrainingLine
 from gateway.learning.learning_words import plus_minus, signed
-from policies.evaluation.exploration_cost import ExplorationCost
-from policies.evaluation.fixed_variants import FixedComparison, FixedVariant
-from policies.evaluation.predictions import Compared, Coverage, Share, VariantFigures
+from policies.evaluation.learning_types import (
+    Compared,
+    Coverage,
+    ExplorationCost,
+    FixedComparison,
+    FixedVariant,
+    Share,
+    VariantFigures,
+)
 
 __all__ = (
     "CostRow",

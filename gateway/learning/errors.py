@@ -1,8 +1,8 @@
-"""Why nothing was learned."""
+"""Why nothing was learned, or could be told of it."""
 
 from __future__ import annotations
 
-__all__ = ("LearningError", "TooLittleDataError")
+__all__ = ("LearningError", "ReportError", "TooLittleDataError")
 
 
 class LearningError(Exception):
@@ -19,3 +19,7 @@ class TooLittleDataError(LearningError):
         )
         self.rows = rows
         self.needed = needed
+
+
+class ReportError(LearningError):
+    """A report on learning could not be made."""

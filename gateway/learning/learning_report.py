@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
+import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
 
 import msgspec
-from sqlalchemy.engine import Engine
 
 from gateway.clock import Clock
-from gateway.learning.learning_words import caveats, headline
-from gateway.learning.routed_log import read_routed
-from policies.evaluation.learning_figures import LearningFigures, learning_figures
+from policies.evaluation.learning_types import LearningFigures
 
-__all__ = (
-    "LearningQuery",
-    "LearningReport",
-    "LearningReports",
-    "ReadTrainings",
-    "TrainingLine",
-    "learning_report",
-    "read_trainings",
-)
+__all__ = ("KEEP_FOR_S", "LearningQuery", "LearningReport", "LearningReports", "TrainingLine")
 
 KEEP_FOR_S = 15.0
 """A report is given again for so long: many open pages cost as much as one."""
+STALE_FOR_S = 300.0
+"""An older report is given instead of one that takes more than `RENEWED_WITHIN_S`, until it is this old."""
+RENEWED_WITHIN_S = 2.0
 MAX_KEPT = 32
-MAX_TRAININGS = 10
 
 
 class LearningQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,86 +75,56 @@ class LearningReport(msgspec.Struct, frozen=True, kw_only=True):
     """Latest first."""
 
 
-class ReadTrainings(Protocol):
-    """Reads the latest trainings, latest first; blocks."""
-
-    def __call__(self, engine: Engine, *, limit: int = 20) -> Sequence[Any]:
-        """Structs with at least the fields of `TrainingLine`."""
-        ...
-
-
-def read_trainings(engine: Engine, *, limit: int = 20) -> Sequence[Any]:
-    """The latest trainings; none where this version does not record them."""
-    try:
-        module = importlib.import_module("gateway.learning.trainings")
-    except ModuleNotFoundError:
-        return ()
-    found: Sequence[Any] = module.latest(engine, limit=limit)
-    return found
-
-
-def learning_report(
-    engine: Engine, query: LearningQuery, *, now_s: float, trainings: ReadTrainings = read_trainings
-) -> LearningReport:
-    """Read the log and compute the figures; blocks for some seconds where the log is long.
-
-    Raises:
-        SQLAlchemyError: The database cannot be read.
-    """
-    since_s = now_s - query.period_s
-    log = read_routed(engine, since_s=since_s, until_s=now_s, tenant=query.tenant, hint=query.hint)
-    figures = learning_figures(log.requests, since_s=since_s, until_s=now_s)
-    lines = [
-        msgspec.convert(training, TrainingLine, from_attributes=True)
-        for training in trainings(engine, limit=MAX_TRAININGS)
-    ]
-    return LearningReport(
-        query=query,
-        since_s=since_s,
-        until_s=now_s,
-        complete=log.complete,
-        headline=headline(figures, period_s=query.period_s),
-        caveats=caveats(figures, complete=log.complete),
-        figures=figures,
-        trainings=tuple(sorted(lines, key=lambda line: -line.created_at_s)),
-    )
-
-
 class LearningReports:
-    """Reports for pages and scripts: made on a thread, one at a time, and kept for a while.
+    """Reports for pages and scripts: made one at a time, and kept for a while.
 
     For the event loop's thread only.
     """
 
-    def __init__(self, engine: Engine, *, clock: Clock, trainings: ReadTrainings = read_trainings) -> None:
-        self._engine = engine
+    def __init__(self, make: Callable[[LearningQuery], Awaitable[LearningReport]], *, clock: Clock) -> None:
+        """Prepare; nothing is made yet.
+
+        Args:
+            make: Makes a report, away from the event loop.
+            clock: Tells how old one is.
+        """
+        self._make = make
         self._clock = clock
-        self._trainings = trainings
         self._kept: OrderedDict[LearningQuery, tuple[float, LearningReport]] = OrderedDict()
         self._making: dict[LearningQuery, asyncio.Task[LearningReport]] = {}
         self._turn = asyncio.Semaphore(1)
 
+    async def aclose(self) -> None:
+        """Give up what is being made."""
+        for task in (tasks := list(self._making.values())):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def of(self, query: LearningQuery) -> LearningReport:
-        """A report that is a few seconds old at most. Callers that ask for the same one wait for the same work.
+        """A report: a few seconds old, or some minutes where a new one takes long.
+
+        Callers that ask for the same one wait for the same work.
 
         Raises:
-            SQLAlchemyError: The database cannot be read.
+            ReportError: It could not be made.
         """
-        kept = self._kept.get(query)
-        if kept is not None and self._clock.monotonic_s() - kept[0] < KEEP_FOR_S:
-            return kept[1]
+        made_at_s, kept = self._kept.get(query, (-math.inf, None))
+        age_s = self._clock.monotonic_s() - made_at_s
+        if kept is not None and age_s < KEEP_FOR_S:
+            return kept
         task = self._making.get(query)
         if task is None:
             task = self._making[query] = asyncio.create_task(self._made(query))
             task.add_done_callback(self._forget(query))
+        if kept is not None and age_s < STALE_FOR_S:
+            done, _ = await asyncio.wait({task}, timeout=RENEWED_WITHIN_S)
+            if not done:
+                return kept
         return await asyncio.shield(task)  # A caller that leaves does not take it from the others.
 
     async def _made(self, query: LearningQuery) -> LearningReport:
         async with self._turn:
-            now_s = self._clock.wall_s()
-            report = await asyncio.to_thread(
-                learning_report, self._engine, query, now_s=now_s, trainings=self._trainings
-            )
+            report = await self._make(query)
         self._kept[query] = (self._clock.monotonic_s(), report)
         self._kept.move_to_end(query)
         if len(self._kept) > MAX_KEPT:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from policies.evaluation.fixed_variants import MIN_ESS, MIN_ROWS, FixedComparison, FixedVariant, LeftOut
-from policies.evaluation.learning_figures import LearningFigures
+from policies.evaluation.learning_types import (
+    MIN_ESS,
+    MIN_ROWS,
+    FixedComparison,
+    FixedVariant,
+    LearningFigures,
+    LeftOut,
+)
 
 __all__ = ("caveats", "headline", "period_text", "plus_minus", "signed")
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from sqlalchemy.exc import SQLAlchemyError
+import numpy as np
 
+from gateway.learning.errors import ReportError
 from gateway.learning.learning_report import LearningQuery, LearningReport, LearningReports
 
 __all__ = ("LearningGauges",)
@@ -25,24 +26,29 @@ Sample = tuple[str, tuple[str, ...], float]
 class LearningGauges:
     """The last report on all traffic of a day."""
 
-    def __init__(self, reports: LearningReports) -> None:
+    def __init__(self, reports: LearningReports, *, rng: np.random.Generator) -> None:
         self._reports = reports
+        self._rng = rng
         self.report: LearningReport | None = None
         """None before the first one was made."""
 
     async def keep(self) -> None:
         """Make reports until cancelled."""
-        await asyncio.sleep(FIRST_S)
+        await asyncio.sleep(FIRST_S * self._spread())
         while True:
-            with contextlib.suppress(SQLAlchemyError):
+            with contextlib.suppress(ReportError, OSError):
                 await self.refresh()
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(EVERY_S * self._spread())
+
+    def _spread(self) -> float:
+        """So that processes which began together do not read the log together."""
+        return float(self._rng.uniform(0.75, 1.25))
 
     async def refresh(self) -> None:
         """Make a report now.
 
         Raises:
-            SQLAlchemyError: The database cannot be read.
+            ReportError: It could not be made.
         """
         self.report = await self._reports.of(DAY)
 

@@ -4,37 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
+from policies.evaluation.learning_types import ExplorationCost
 from policies.evaluation.routed import RoutedRequest
 from policies.types import Verdict
 
-__all__ = ("ExplorationCost", "exploration_cost")
-
-
-class ExplorationCost(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over requests of the best candidate less the one chosen, so a positive figure is a loss.
-
-    They are predictions. A variant that turns out better than was thought cost less than this says, and what was
-    learned from it is not counted.
-    """
-
-    requests: int
-    """Whose choice was left to the policy."""
-    explored: int
-    """Of those, not sent to the candidate of highest utility."""
-    utility: float | None
-    """Utility lost; None where some request had no linear objective, whose utilities cannot be added up."""
-    quality: float
-    usd: float
-    """Dollars spent in addition; negative where exploring was cheaper."""
-    s: float
-    """Seconds of latency in addition."""
-
-    @property
-    def points_per_request(self) -> float | None:
-        """Utility lost by the average request, in points: hundredths of the utility."""
-        return None if self.utility is None else 100.0 * self.utility / max(1, self.requests)
+__all__ = ("exploration_cost",)
 
 
 def exploration_cost(requests: Iterable[RoutedRequest]) -> ExplorationCost:

@@ -25,7 +25,6 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 
 import msgspec
 import numpy as np
@@ -35,103 +34,19 @@ from scipy.special import stdtrit
 from policies.evaluation.diagnostics import effective_sample_size
 from policies.evaluation.estimators import SWITCH_THRESHOLD, Method, ValueEstimate, logged_value, switch_dr
 from policies.evaluation.from_log import LoggedChoice, batch_from_log
-from policies.evaluation.intervals import Interval, student
+from policies.evaluation.interval import Interval
+from policies.evaluation.intervals import student
+from policies.evaluation.learning_types import MIN_ESS, MIN_ROWS, Block, FixedComparison, FixedVariant, LeftOut
 from policies.evaluation.logged import SUM_TOLERANCE, LoggedBatch
 from policies.evaluation.routed import RoutedRequest, counted_shares, utility
 
-__all__ = ("MIN_ESS", "MIN_ROWS", "Block", "FixedComparison", "FixedVariant", "LeftOut", "against_fixed")
+__all__ = ("against_fixed",)
 
 F64 = NDArray[np.float64]
-
-MIN_ROWS = 50
-"""Judged requests below which nothing is compared."""
-MIN_ESS = 50.0
-"""Effective rows of a variant below which its estimate is not used: `benchmarks/off_policy.py` says that intervals
-cover as they say from about so many on."""
 
 CONFIDENCE = 0.95
 MAX_BLOCKS = 12
 BLOCK_ROWS = 40
-
-
-class LeftOut(StrEnum):
-    """Why a request is not compared."""
-
-    PINNED = "pinned"
-    """It named its variant."""
-    FORCED = "forced"
-    """It was an early answer that its variant needed, and no draw."""
-    NOT_JUDGED = "not_judged"
-    """No judgement of its answer is known, or its choice did not answer alone."""
-    NOT_LINEAR = "not_linear"
-    """Its objective puts no price on money and time, so utilities cannot be added up."""
-    NOT_PREDICTED = "not_predicted"
-    """Its choice went by the static order, or its probabilities are not known."""
-
-
-class FixedVariant(msgspec.Struct, frozen=True, kw_only=True):
-    """Always taking one variant, and routing less that."""
-
-    variant: str
-    answers: int
-    """Compared answers that are its own."""
-    possible: float
-    """Share of the requests for which it could have been chosen, in [0, 1]."""
-    ess: float
-    """Effective rows that tell of it, of those where one answer stands for at most `SWITCH_THRESHOLD` requests."""
-    from_predictions: float
-    """Share of the requests for which the prediction alone counts, in [0, 1]."""
-    predicted: float
-    """Routing less this variant, by the predictions of both."""
-    told: bool
-    """Whether the log can tell; where not, only the prediction says something."""
-    utility: float
-    """Mean over all compared requests."""
-    difference: float
-    """Routing less this variant: above 0 where routing is better."""
-    interval: Interval
-    """Of the difference, at 95 %."""
-    family_interval: Interval
-    """Of the difference, so wide that with 95 % all told variants' intervals hold at once."""
-
-
-class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """Some compared requests that follow each other."""
-
-    from_s: float
-    until_s: float
-    rows: int
-    routed: float
-    """Mean realised utility."""
-    fixed: float
-    """Estimated mean utility of the best fixed variant of the whole period."""
-    difference: float
-    interval: Interval
-    """Of the difference, at 95 %."""
-
-
-class FixedComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Routing against each fixed variant, over the requests that tell of it."""
-
-    rows: int
-    """Requests that are compared."""
-    left_out: dict[LeftOut, int]
-    utility: float | None
-    """Realised mean; None where nothing is compared."""
-    utility_se: float | None
-    variants: tuple[FixedVariant, ...]
-    """By falling estimate, those that the log can tell of first."""
-    best: str | None
-    """The told variant of the highest estimate; None where the log cannot tell of any."""
-    worse_than: str | None
-    """A fixed variant that is better than routing with 95 % confidence: a reason for alarm."""
-    blocks: tuple[Block, ...]
-    """Against the best one, oldest first."""
-
-    @property
-    def against_best(self) -> FixedVariant | None:
-        """The comparison that counts."""
-        return next((found for found in self.variants if found.variant == self.best), None)
 
 
 def against_fixed(requests: Sequence[RoutedRequest]) -> FixedComparison:

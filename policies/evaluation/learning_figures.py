@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
-from policies.evaluation.exploration_cost import ExplorationCost, exploration_cost
-from policies.evaluation.fixed_variants import FixedComparison, against_fixed
-from policies.evaluation.predictions import VariantFigures, variant_figures
+from policies.evaluation.exploration_cost import exploration_cost
+from policies.evaluation.fixed_variants import against_fixed
+from policies.evaluation.learning_types import LearningFigures
+from policies.evaluation.predictions import variant_figures
 from policies.evaluation.routed import RoutedRequest
-from policies.evaluation.shares import Shares, shares_over_time
+from policies.evaluation.shares import shares_over_time
 
-__all__ = ("LearningFigures", "learning_figures")
-
-
-class LearningFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What the decisions of a period say of the predictions and of the policy."""
-
-    requests: int
-    pinned: int
-    """Of those, requests that named their variant; they tell of predictions, not of the policy."""
-    forced: int
-    """Of those, early answers that their variants needed."""
-    answered: int
-    """By their choice alone, at the first attempt."""
-    judged: int
-    variants: tuple[VariantFigures, ...]
-    shares: Shares
-    fixed: FixedComparison
-    drawn_cost: ExplorationCost
-    """What choosing by chance cost."""
-    forced_cost: ExplorationCost
-    """What early answers cost."""
+__all__ = ("learning_figures",)
 
 
 def learning_figures(requests: Sequence[RoutedRequest], *, since_s: float, until_s: float) -> LearningFigures:

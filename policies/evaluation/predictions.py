@@ -5,87 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from policies.evaluation.estimators import Method, ValueEstimate
-from policies.evaluation.intervals import Interval
+from policies.evaluation.interval import Interval
+from policies.evaluation.learning_types import Compared, Coverage, ReliabilityBin, Share, VariantFigures
 from policies.evaluation.routed import RoutedRequest
 
-__all__ = ("Compared", "Coverage", "ReliabilityBin", "Share", "VariantFigures", "proportion", "variant_figures")
+__all__ = ("proportion", "variant_figures")
 
 F64 = NDArray[np.float64]
 
 BIN_ROWS = 15
 """Judged answers in a bin of the reliability picture, at least."""
 MAX_BINS = 8
-
-
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of a variant, predicted and realised on the same answers."""
-
-    rows: int
-    predicted: float
-    """Mean."""
-    realised: float
-    """Mean."""
-    difference: float
-    """Realised less predicted."""
-    difference_se: float | None
-    """Its standard error; None of a single answer."""
-    ratio: float | None
-    """Sum of what was realised over the sum of what was predicted; None where nothing but 0 was predicted."""
-    ratio_se: float | None
-
-
-class ReliabilityBin(msgspec.Struct, frozen=True, kw_only=True):
-    """Judged answers of about the same predicted quality."""
-
-    rows: int
-    predicted: float
-    realised: float
-    interval: Interval
-    """Of the realised mean, at 95 %."""
-
-
-class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of some answers, and between what bounds that lies at 95 %."""
-
-    share: float
-    interval: Interval
-
-
-class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a time stayed below what was predicted."""
-
-    rows: int
-    below_median: Share
-    """Half of the answers, where predictions are right."""
-    below_high: Share | None
-    """95 % of the answers, where predictions are right; None where no upper quantile was predicted."""
-
-
-class VariantFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a variant was predicted to do and did. A figure that no answer tells of is None."""
-
-    variant: str
-    chosen: int
-    """Requests that went to it, pinned ones included."""
-    answered: int
-    """Of those, answered by it alone: what all that follows is about."""
-    judged: int
-    quality: Compared | None
-    cost_usd: Compared | None
-    latency_s: Compared | None
-    """Predictions of time are medians, so means of skewed times lie above them: see the coverage too."""
-    ttft_s: Compared | None
-    """Of streamed answers."""
-    reliability: tuple[ReliabilityBin, ...]
-    """By rising predicted quality."""
-    latency_coverage: Coverage | None
-    ttft_coverage: Coverage | None
 
 
 def variant_figures(requests: Sequence[RoutedRequest]) -> tuple[VariantFigures, ...]:

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 
+from policies.evaluation.learning_types import Shares
 from policies.evaluation.routed import RoutedRequest
 
-__all__ = ("Shares", "shares_over_time")
+__all__ = ("shares_over_time",)
 
 MAX_BINS = 48
 WIDTHS_S = (5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 21_600.0, 43_200.0, 86_400.0)
 """What a bin may be long: a person can name it."""
-
-
-class Shares(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests by variant and time; pinned ones are left out."""
-
-    begins_s: tuple[float, ...]
-    """Unix time at which each bin begins, in order."""
-    width_s: float
-    counts: dict[str, tuple[int, ...]]
-    """Requests in each bin, by variant."""
 
 
 def shares_over_time(requests: Sequence[RoutedRequest], *, since_s: float, until_s: float) -> Shares:

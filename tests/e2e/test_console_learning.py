@@ -37,7 +37,7 @@ async def test_the_charts_are_drawn_and_the_figures_are_found_by_keyboard(tmp_pa
             await expect(tab.page.locator('[data-draw="shares"] .barlayer .trace')).to_have_count(3)
             await expect(tab.page.locator('[data-draw="reliability"] .scatterlayer .trace')).to_have_count(4)
             await expect(tab.page.locator('[data-draw="coverage"] .scatterlayer .point')).to_have_count(6)
-            await tab.page.get_by_label("Tenant").select_option("ops")
+            await tab.page.get_by_label("Tenant", exact=True).select_option("ops")
             await tab.page.get_by_role("button", name="Show").press("Enter")
             await expect(tab.page.locator("#headline")).to_contain_text("No request was routed")
         assert (tab.complaints, tab.elsewhere) == ([], [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import Any
 
 import msgspec
@@ -10,20 +12,22 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from gateway.api.access import needs
-from gateway.api.database import database_work
 from gateway.api.openapi import documents
-from gateway.errors import InvalidRequestError
-from gateway.learning.learning_report import LearningQuery
+from gateway.errors import InvalidRequestError, UnavailableError
+from gateway.learning.errors import ReportError
+from gateway.learning.learning_report import LearningQuery, LearningReport
 from gateway.learning.periods import parse_period
 from gateway.services import Services
 from gateway.tenants.types import Role
 
-__all__ = ("REPORT_PATIENCE_S", "learning_query", "show_learning")
+__all__ = ("PARAMETERS", "learning_query", "learning_report", "show_learning")
 
-REPORT_PATIENCE_S = 30.0
-"""Of a long log; a report is made once for all who ask for it."""
+PATIENCE_S = 30.0
+"""A report is made once for all who ask for it; one of a long log takes some seconds."""
 
 PARAMETERS = ("since", "tenant", "hint")
+
+logger = logging.getLogger(__name__)
 
 
 @get(
@@ -33,10 +37,22 @@ PARAMETERS = ("since", "tenant", "hint")
 )
 async def show_learning(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
     """Report on a period: `since` (such as `24h`), `tenant` and `hint` narrow it."""
-    query = learning_query(dict(request.query_params))
-    async with database_work(patience_s=REPORT_PATIENCE_S):
-        report = await services.learning.of(query)
+    report = await learning_report(services, learning_query(dict(request.query_params)))
     return {"object": "learning", **msgspec.to_builtins(report)}
+
+
+async def learning_report(services: Services, query: LearningQuery) -> LearningReport:
+    """A report that is a few seconds old at most.
+
+    Raises:
+        UnavailableError: It could not be made, or not in time.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await services.learning.of(query)
+    except (ReportError, OSError, TimeoutError) as error:
+        logger.warning("no report on learning: %s", error or "it took too long")
+        raise UnavailableError("the report could not be made in time; try again", retry_after_s=5.0) from error
 
 
 def learning_query(parameters: dict[str, str]) -> LearningQuery:

@@ -14,9 +14,10 @@ from gateway.cli.learning_views import print_learning
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.write import insert
-from gateway.learning.learning_report import LearningQuery, LearningReport, TrainingLine, learning_report
+from gateway.learning.learning_report import LearningQuery, LearningReport, TrainingLine
 from gateway.learning.learning_words import period_text
 from gateway.learning.periods import parse_period
+from gateway.learning.report_process import learning_report
 from tests.decision_rows import sqlite_url
 from tests.routed_worlds import START_S, routed_world, rows_of
 

@@ -11,14 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
 
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.write import insert
-from gateway.learning.learning_report import KEEP_FOR_S, LearningQuery, LearningReports, learning_report
+from gateway.learning.errors import ReportError
+from gateway.learning.learning_report import KEEP_FOR_S, STALE_FOR_S, LearningQuery, LearningReport, LearningReports
 from gateway.learning.learning_words import caveats, headline, period_text, plus_minus
-from policies.evaluation.learning_figures import LearningFigures, learning_figures
+from gateway.learning.report_process import learning_report, report_from_process
+from policies.evaluation.learning_figures import learning_figures
+from policies.evaluation.learning_types import LearningFigures
 from policies.evaluation.routed import RoutedRequest
 from tests.decision_rows import sqlite_url
 from tests.routed_worlds import START_S, routed, routed_world, rows_of, verdict
@@ -158,13 +160,14 @@ def test_a_report_holds_the_period_the_words_and_the_trainings(engine: Engine) -
 
 
 async def test_a_report_is_made_once_for_many_and_anew_after_a_while(engine: Engine) -> None:
-    clock, asked = Clock(), list[int]()
+    clock, asked = Clock(), list[LearningQuery]()
 
-    def counted(engine: Engine, *, limit: int = 20) -> Sequence[Any]:
-        asked.append(limit)
-        return ()
+    async def make(query: LearningQuery) -> LearningReport:
+        asked.append(query)
+        await asyncio.sleep(0)
+        return learning_report(engine, query, now_s=clock.now_s)
 
-    reports = LearningReports(engine, clock=clock, trainings=counted)
+    reports = LearningReports(make, clock=clock)
     one, two = await asyncio.gather(reports.of(LearningQuery()), reports.of(LearningQuery()))
     assert one is two
     assert await reports.of(LearningQuery()) is one
@@ -175,16 +178,60 @@ async def test_a_report_is_made_once_for_many_and_anew_after_a_while(engine: Eng
     engine.dispose()
 
 
-async def test_a_failed_report_is_tried_again(engine: Engine) -> None:
-    left = [OperationalError("select", {}, Exception("gone"))]
+async def test_a_failed_report_is_tried_again_and_one_that_is_given_up_ends(engine: Engine) -> None:
+    left = [ReportError("gone")]
 
-    def failing(engine: Engine, *, limit: int = 20) -> Sequence[Any]:
+    async def make(query: LearningQuery) -> LearningReport:
         if left:
             raise left.pop()
-        return ()
+        if query.tenant:
+            await asyncio.Event().wait()
+        return learning_report(engine, query, now_s=START_S)
 
-    reports = LearningReports(engine, clock=Clock(), trainings=failing)
-    with pytest.raises(OperationalError):
+    reports = LearningReports(make, clock=Clock())
+    with pytest.raises(ReportError):
         await reports.of(LearningQuery())
     assert (await reports.of(LearningQuery())).figures.requests == 0
+    waiting = asyncio.create_task(reports.of(LearningQuery(tenant="law")))
+    await asyncio.sleep(0)
+    await reports.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     engine.dispose()
+
+
+async def test_an_older_report_is_given_while_a_new_one_takes_long(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.learning.learning_report.RENEWED_WITHIN_S", 0.0)
+    clock, may_go_on = Clock(), asyncio.Event()
+    may_go_on.set()
+
+    async def make(query: LearningQuery) -> LearningReport:
+        await may_go_on.wait()
+        return learning_report(engine, query, now_s=clock.now_s)
+
+    reports = LearningReports(make, clock=clock)
+    first = await reports.of(LearningQuery())
+    may_go_on.clear()
+    clock.now_s += STALE_FOR_S - 1
+    assert await reports.of(LearningQuery()) is first
+    clock.now_s += 1
+    renewed = asyncio.create_task(reports.of(LearningQuery()))
+    await asyncio.sleep(0)
+    may_go_on.set()
+    assert await renewed is not first
+    engine.dispose()
+
+
+async def test_another_process_makes_the_same_report(engine: Engine) -> None:
+    insert(engine, rows_of(routed_world(1, rows=100).requests, ends_s=START_S - 1))
+    query = LearningQuery(hint="balanced")
+    url = engine.url.render_as_string(hide_password=False)
+    assert await report_from_process(url, query, now_s=START_S) == learning_report(engine, query, now_s=START_S)
+    engine.dispose()
+
+
+async def test_a_database_that_cannot_be_read_is_a_report_that_could_not_be_made(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="OperationalError"):
+        await report_from_process(sqlite_url(tmp_path / "empty.db"), LearningQuery(), now_s=START_S)

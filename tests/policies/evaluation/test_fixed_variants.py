@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from policies.evaluation.fixed_variants import MIN_ROWS, LeftOut, against_fixed
+from policies.evaluation.fixed_variants import against_fixed
+from policies.evaluation.learning_types import MIN_ROWS, LeftOut
 from policies.evaluation.routed import Realised, RoutedRequest, utility
 from policies.prices import Prices
 from policies.valuation import Valuation
