@@ -19,11 +19,14 @@ from gateway.drain import Drain
 from gateway.ground import Ground, open_ground, run_until_closed
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
+from gateway.learning.learning_report import LearningQuery, LearningReport, LearningReports
+from gateway.learning.report_process import report_from_process
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
 from gateway.learning.store import EstimatorStore
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
+from gateway.metrics.learning import LearningGauges
 from gateway.metrics.live import Live
 from gateway.metrics.promises import PromiseGauges
 from gateway.paths import StatePaths
@@ -85,9 +88,12 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     stack.callback(telemetry.report)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
+    learning = _learning(ground)
+    learning_gauges = LearningGauges(learning, rng=np.random.default_rng())
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), limiter.keep(), replicas.keep(), gauges.keep()):
+    kept = limiter.keep(), replicas.keep(), gauges.keep(), learning_gauges.keep()
+    for work in (catalogue.watch(), *kept):
         run_until_closed(stack, work)
     services = Services(
         settings=settings,
@@ -108,6 +114,8 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         promises=ground.promises,
         reports=reports,
         promise_gauges=gauges,
+        learning=learning,
+        learning_gauges=learning_gauges,
         signals=signals,
         telemetry=telemetry,
         tracing=tracing,
@@ -116,7 +124,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         console=open_console(engine, redis=ground.redis, clock=SYSTEM_CLOCK),
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
-    live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)
+    live = Live(services, promises=gauges, learning=learning_gauges, redis=ground.redis, replicas=replicas)
     services.exposition = Exposition(registry, live, directory=paths.run, process=process, settle=telemetry.report)
     await stack.enter_async_context(services.exposition.told_to_siblings())
     return services
@@ -176,6 +184,17 @@ def _signals(ground: Ground) -> Signals:
     signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
     ground.stack.push_async_callback(signals.aclose)
     return signals
+
+
+def _learning(ground: Ground) -> LearningReports:
+    url = ground.engine.url.render_as_string(hide_password=False)
+
+    async def make(query: LearningQuery) -> LearningReport:
+        return await report_from_process(url, query, now_s=SYSTEM_CLOCK.wall_s())
+
+    reports = LearningReports(make, clock=SYSTEM_CLOCK)
+    ground.stack.push_async_callback(reports.aclose)
+    return reports
 
 
 def _tracing(ground: Ground) -> Tracing:

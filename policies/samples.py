@@ -10,7 +10,7 @@ from policies.types import CandidateState
 __all__ = ("Sample",)
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One answered request, as the log has it."""
 
     decision_id: str = ""

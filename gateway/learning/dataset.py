@@ -24,7 +24,7 @@ from policies.samples import Sample
 from policies.signals import label
 from policies.types import CandidateState
 
-__all__ = ("count_since", "read_samples", "samples_of")
+__all__ = ("count_since", "labels", "read_samples", "samples_of")
 
 PAGE_ROWS = 2000
 IDS_AT_ONCE = 500
@@ -170,14 +170,14 @@ def _pages(
     while True:
         with engine.connect() as connection:
             page = connection.execute(query.where(before)).all()
-            judged = _labels(connection, [row.decision_id for row in page])
+            judged = labels(connection, [row.decision_id for row in page])
         if not page:
             return
         yield page, judged
         before = order < sa.tuple_(sa.literal(page[-1].created_at_s), sa.literal(page[-1].decision_id))
 
 
-def _labels(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[float, float]]:
+def labels(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Quality and weight of the answers that were judged."""
     query = sa.select(
         observations.c.decision_id, observations.c.source, observations.c.score, observations.c.weight

@@ -1,8 +1,8 @@
-"""Why nothing was learned, or put in force."""
+"""Why nothing was learned, put in force, or reported."""
 
 from __future__ import annotations
 
-__all__ = ("LearningError", "NoSuchTrainingError", "TooLittleDataError")
+__all__ = ("LearningError", "NoSuchTrainingError", "ReportError", "TooLittleDataError")
 
 
 class LearningError(Exception):
@@ -23,3 +23,7 @@ class TooLittleDataError(LearningError):
         )
         self.rows = rows
         self.needed = needed
+
+
+class ReportError(LearningError):
+    """A report on learning could not be made."""

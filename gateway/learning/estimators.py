@@ -39,7 +39,7 @@ ANSWERS, LATENCY = "answers", "latency"
 LOOK_EVERY_S = 0.5
 """How long after it was promoted something learned comes into force, at most."""
 
-COUNTED_ROWS = 20_000
+COUNTED_ROWS = 10_000
 """Latest requests of the log that are counted again under another fit."""
 
 logger = logging.getLogger(__name__)

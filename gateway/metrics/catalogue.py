@@ -99,6 +99,25 @@ FAMILIES: tuple[Family, ...] = (
         "What was observed over what was predicted: ttft, latency, cost, completion_tokens; 1 is right",
         RATIOS,
     ),
+    Family(
+        "trilemma_routing_gain",
+        "gauge",
+        ("bound",),
+        "Realised utility less that of always the best variant, last 24 h: estimate, low, high (95 %); absent while"
+        " the log cannot tell",
+    ),
+    Family(
+        "trilemma_routing_worse_than_fixed",
+        "gauge",
+        (),
+        "1 while some fixed variant is better than routing with 95 % confidence, last 24 h",
+    ),
+    Family(
+        "trilemma_exploration_cost_points",
+        "gauge",
+        ("kind",),
+        "Predicted utility that exploring costs a request, in hundredths, last 24 h: drawn by chance, forced early",
+    ),
     Family("trilemma_sla_attained_ratio", "gauge", ("tenant", "promise"), "Share of windows that kept the promise"),
     Family("trilemma_sla_objective_ratio", "gauge", ("tenant",), "Share of windows that are to keep each promise"),
     Family(

@@ -16,6 +16,7 @@ from gateway.shared.redis import SharedRedis
 from gateway.shared.replicas import Replicas
 
 if TYPE_CHECKING:
+    from gateway.metrics.learning import LearningGauges
     from gateway.metrics.promises import PromiseGauges
     from gateway.services import Services
 
@@ -29,7 +30,13 @@ class Live(Collector):
     """The state of one process as metrics."""
 
     def __init__(
-        self, services: Services, *, promises: PromiseGauges, redis: SharedRedis | None, replicas: Replicas
+        self,
+        services: Services,
+        *,
+        promises: PromiseGauges,
+        learning: LearningGauges,
+        redis: SharedRedis | None,
+        replicas: Replicas,
     ) -> None:
         self._services = services
         self._promises = promises
@@ -42,6 +49,7 @@ class Live(Collector):
             self._traces,
             self._shared,
             self._promises.samples,
+            learning.samples,
         )
 
     def collect(self) -> Iterator[Metric]:
