@@ -143,7 +143,7 @@ def samples_of(connection: Connection, ids: Sequence[str], *, variants: Collecti
         some = ids[start : start + IDS_AT_ONCE]
         query = sa.select(*_COLUMNS).select_from(decisions).join(outcomes, _ANSWERED)
         rows = connection.execute(query.where(decisions.c.decision_id.in_(some))).all()
-        judged = _labels(connection, [row.decision_id for row in rows])
+        judged = labels(connection, [row.decision_id for row in rows])
         for row in rows:
             sample = _sample(row, judged.get(row.decision_id), text=True, unjudged_text=True)
             if sample is not None and sample.variant in variants:
