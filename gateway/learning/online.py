@@ -131,8 +131,9 @@ class OnlineLearner:
         self._learner.parents = dict(parents)
 
     def replace_latency(self, latency: LatencyModel) -> None:
-        """Predict times in another way from now on."""
+        """Predict times in another way from now on: what was corrected about the former one says nothing of it."""
         self._learner.latency = latency
+        self._learner.corrections.clear()
 
     async def settle(self) -> None:
         """Renew every posterior that is due; returns when none is."""
@@ -243,6 +244,8 @@ def _sample(decision: DecisionRow, outcome: OutcomeRow) -> Sample | None:
         ttft_s=outcome.ttft_s if alone else None,
         tpot_s=outcome.tpot_s if alone else None,
         latency_s=outcome.latency_s if alone else None,
+        first_token_s=outcome.stages.get("first_token") if alone and outcome.streamed else None,
+        answer_s=outcome.stages.get("upstream") if alone and not outcome.streamed else None,
         cost_usd=outcome.cost_usd,
         features=decision.features if isinstance(decision.features, Features) else None,
     )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.belief import Belief, Estimates, standard_draws
+from policies.estimators.corrections import TimeCorrections
 from policies.estimators.cost import cost_usd
 from policies.estimators.latency import CARD, LatencyModel, Times
 from policies.estimators.times import parts
@@ -23,6 +24,7 @@ from policies.features.types import Features
 from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
 from policies.learner.lengths import Lengths, at_least, lengths
 from policies.learner.model import ANYONE, JointModel, Known, Record
+from policies.learner.pace import observe_times
 from policies.learner.posterior import Posterior, Problem, Variances, solve
 from policies.learner.traffic import AllTraffic, Traffic
 from policies.samples import Sample
@@ -81,6 +83,8 @@ class Handover:
     tried: Counter[str]
     requests: int
     traffic: AllTraffic
+    candidates: Mapping[str, Candidate]
+    corrections: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
     changes: tuple[dict[str, list[float]], ...]
     """Of quality, and of length."""
 
@@ -90,6 +94,7 @@ class Handover:
         made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
         made.introduce(self.profiles)
         made.inherit(self.traffic.rebased(fit.basis), self.changes)
+        made.correct(self.candidates, self.corrections)
         made.absorb_all(samples)
         return made
 
@@ -121,6 +126,9 @@ class Learner:
         self._traffic = AllTraffic(basis.size)
         self._levels: dict[str, _Levels] = {}
         self._profiles: dict[str, tuple[Profile, str | None]] = {}
+        self._candidates: dict[str, Candidate] = {}
+        """As each variant was when it was last decided about."""
+        self.corrections = TimeCorrections()
         self._counted: OrderedDict[str, _Counted] = OrderedDict()
         self.parents: Mapping[str, str] = {}
         """Of variants on trial: whose predictions they start from."""
@@ -137,6 +145,7 @@ class Learner:
     def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Estimates:
         """One estimate per candidate, in their order, with the belief behind them."""
         self.introduce({candidate.name: candidate.profile for candidate in candidates})
+        self._candidates.update((candidate.name, candidate) for candidate in candidates)
         z = self.fit.basis.vector(request.features)
         places = np.array(self._quality.places(candidate.name for candidate in candidates), np.intp)
         tokens = self._tokens(z, places, request)
@@ -193,6 +202,7 @@ class Learner:
         if before is None:
             self.answered += 1
             self._learn_length(sample, z)
+            self._learn_times(sample)
         self._learn_quality(sample, z, before or _Counted(None, 0.0))
         self._remember(sample)
 
@@ -237,8 +247,19 @@ class Learner:
             tried=self.tried.copy(),
             requests=self.requests,
             traffic=self._traffic.copy(),
+            candidates=dict(self._candidates),
+            corrections=self.corrections.snapshot(),
             changes=tuple({n: list(times) for n, times in m.changes.items()} for m in (self._quality, self._length)),
         )
+
+    def correct(
+        self,
+        candidates: Mapping[str, Candidate],
+        corrections: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
+    ) -> None:
+        """Take over how variants were last seen, and by how much their times are off."""
+        self._candidates.update(candidates)
+        self.corrections.restore(corrections)
 
     def inherit(self, traffic: AllTraffic, changes: Sequence[dict[str, list[float]]]) -> None:
         """Take over what another learner saw of traffic, in this one's basis, and the changes it noticed."""
@@ -327,14 +348,24 @@ class Learner:
         return lengths(posterior.means(z)[places], sd, limit_tokens=np.full(len(places), limit))
 
     def _times(self, request: RoutingRequest, candidates: Sequence[Candidate], tokens: Lengths) -> Times:
-        rows = {name: row for row, name in enumerate(self.latency.names)}
+        factors = [self.corrections.factors(candidate.name, now_s=request.now_s) for candidate in candidates]
         return self.latency.predict(
-            [parts(candidate, prompt_tokens=request.prompt_tokens) for candidate in candidates],
+            [
+                parts(candidate, prompt_tokens=request.prompt_tokens, corrected=factor)
+                for candidate, factor in zip(candidates, factors, strict=True)
+            ],
             prompt_tokens=request.prompt_tokens,
-            variants=[rows.get(c.name, rows.get(self.parents.get(c.name, ""))) for c in candidates],
+            variants=[self._latency_row(candidate.name) for candidate in candidates],
             median_tokens=tokens.median,
             high_tokens=tokens.high,
+            corrected=factors,
         )
+
+    def _latency_row(self, name: str) -> int | None:
+        """Where times are fitted for a variant, or for its parent; None for its card."""
+        names = self.latency.names
+        found = name if name in names else self.parents.get(name, "")
+        return names.index(found) if found in names else None
 
     def _level_of(self, tenant: str) -> _Levels:
         """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
@@ -365,6 +396,12 @@ class Learner:
         self._counted.move_to_end(sample.decision_id)
         if len(self._counted) > REMEMBERED:
             self._counted.popitem(last=False)
+
+    def _learn_times(self, sample: Sample) -> None:
+        candidate = self._candidates.get(sample.variant)
+        if candidate is not None:
+            row = self._latency_row(sample.variant)
+            observe_times(self.corrections, sample, candidate=candidate, latency=self.latency, row=row)
 
     def _learn_length(self, sample: Sample, z: F64) -> None:
         if sample.completion_tokens < 1:

@@ -60,6 +60,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     answered: int
     judged: int
     traffic: list[tuple[str, int, bytes, dict[str, tuple[float, float, float]]]]
+    corrections: dict[str, dict[str, list[list[float]]]] = {}
     note: bytes = b""
 
 
@@ -84,6 +85,7 @@ def taken(learner: Learner, *, note: bytes = b"") -> Snapshot:
         answered=learner.answered,
         judged=learner.judged,
         traffic=[(name, t.requests, t.mean.tobytes(), t.predicted) for name, t in state.traffic.items()],
+        corrections=learner.corrections.snapshot(),
         note=note,
     )
 
@@ -110,6 +112,7 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
         state = learner.state()
         _model_in(snapshot.quality, state.quality)
         _model_in(snapshot.length, state.length)
+        learner.corrections.restore(snapshot.corrections)
         for name, requests, mean, predicted in snapshot.traffic:
             learner.restore_traffic(name, requests, _floats(mean, (fit.basis.size,)), predicted)
     except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, UnicodeDecodeError) as error:
