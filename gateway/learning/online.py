@@ -13,7 +13,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -173,7 +172,13 @@ class OnlineLearner:
             self._recent.popitem(last=False)
         if row.choice is not None:
             features = row.features if isinstance(row.features, Features) else None
-            self._learner.decided(row.tenant, features, predicted=_predicted(row.candidates), choice=row.choice)
+            self._learner.decided(
+                row.tenant,
+                features,
+                choice=row.choice,
+                prompt_tokens=row.prompt_tokens,
+                limit_tokens=row.max_completion_tokens,
+            )
 
     def _learn(self, recent: _Recent) -> None:
         if recent.sample is None:
@@ -206,15 +211,6 @@ def _built(
         learner.settle(tenant)
     learner.settle()
     return learner
-
-
-def _predicted(candidates: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Predicted cost and latency by variant, of a row's candidates."""
-    return {
-        verdict["variant"]: (float(estimate["cost_usd"]), float(estimate["latency_s"]))
-        for verdict in candidates
-        if (estimate := verdict.get("estimate"))
-    }
 
 
 def _sample(decision: DecisionRow, outcome: OutcomeRow) -> Sample | None:

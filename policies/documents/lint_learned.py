@@ -22,9 +22,7 @@ def learned_problems(document: AnyDocument, known: Known) -> Iterator[Problem]:
         yield Problem(code="old-version", path=("schema_version",), message=OLD, severity=Severity.NOTE)
         if document.estimators:
             kinds = ", ".join(f"`{kind}`" for kind in document.estimators)
-            message = (
-                f"estimators of schema version 1 ({kinds}) cannot be read any more: those in force are used"
-            )
+            message = f"estimators of schema version 1 ({kinds}) cannot be read any more: those in force are used"
             yield Problem(
                 code="unreadable-estimators", path=("estimators",), message=message, severity=Severity.WARNING
             )

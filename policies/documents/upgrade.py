@@ -70,8 +70,8 @@ def _meant(document: DocumentV1) -> PolicyDocument:
 def _changes(document: DocumentV1) -> Iterator[str]:
     yield (
         "Weights are prices: a variant is worth its quality, less `cost / accuracy` times the price of its dollars "
-        "and `speed / accuracy` times the price of its seconds. At 1 the cheapest (fastest) variant and the best one are "
-        "worth the same on the tenant's own traffic."
+        "and `speed / accuracy` times the price of its seconds. At 1 the cheapest (fastest) variant and the best "
+        "one are worth the same on the tenant's own traffic."
     )
     if any(_built_in(hint, weights) for hint, weights in document.priorities.items()):
         yield "Hints that had the built-in weights of version 1 have those of version 2."

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.belief import Belief, Estimates, standard_draws
-from policies.estimators.corrections import TimeCorrections
+from policies.estimators.corrections import TimeCorrections, TimeFactors
 from policies.estimators.cost import cost_usd
 from policies.estimators.latency import CARD, LatencyModel, Times
 from policies.estimators.times import parts
@@ -28,7 +29,7 @@ from policies.learner.pace import observe_times
 from policies.learner.posterior import Posterior, Problem, Variances, solve
 from policies.learner.traffic import AllTraffic, Traffic
 from policies.samples import Sample
-from policies.types import Candidate, Estimate, Profile, RoutingRequest
+from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
 
 __all__ = ("Handover", "Job", "Learner", "State")
 
@@ -72,6 +73,8 @@ class _Levels:
     z: F64
     mean: F64
     draws: F64
+    usual: dict[object, F64] = field(default_factory=dict)
+    """Cost and latency of candidates on the tenant's mean request, by what they follow from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,15 +151,16 @@ class Learner:
         self._candidates.update((candidate.name, candidate) for candidate in candidates)
         z = self.fit.basis.vector(request.features)
         places = np.array(self._quality.places(candidate.name for candidate in candidates), np.intp)
-        tokens = self._tokens(z, places, request)
-        times = self._times(request, candidates, tokens)
+        factors = tuple(self.corrections.factors(candidate.name, now_s=request.now_s) for candidate in candidates)
+        tokens = self._tokens(z, places, limit=float(request.max_completion_tokens or math.inf))
+        times = self._times(candidates, factors, tokens, prompt_tokens=request.prompt_tokens)
         levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
         at, moved = _between(posterior.covariances(np.array((z, z - levels.z))), places)
         score = posterior.means(z)[places]
         rows = np.array((score, np.sqrt(at.diagonal()), tokens.mean, *times)).T.tolist()
         estimates = [_estimate(request, c, row) for c, row in zip(candidates, rows, strict=True)]
         own, level = moved.diagonal(), levels.mean[places]
-        usual = self._traffic.of(request.tenant).usual(candidates, estimates)
+        usual = self._usual(request.tenant, candidates, places, factors)
         belief = Belief(
             level=level,
             draws=levels.draws if len(places) == len(levels.draws) and _in_order(places) else levels.draws[places],
@@ -173,21 +177,29 @@ class Learner:
     # --- learning
 
     def decided(
-        self, tenant: str, features: Features | None, *, predicted: Mapping[str, tuple[float, float]], choice: str
+        self,
+        tenant: str,
+        features: Features | None,
+        *,
+        choice: str,
+        prompt_tokens: float,
+        limit_tokens: float | None = None,
     ) -> None:
         """A choice was made.
 
         Args:
             tenant: Whose request it is.
             features: Of the request.
-            predicted: Cost (USD) and latency (s) that were predicted, by variant.
             choice: The variant.
+            prompt_tokens: As estimated.
+            limit_tokens: The caller's limit on the answer.
         """
         self.tried[choice] += 1
         self.requests += 1
         if features is not None:
             self.fit.basis.admit(features)
-        self._traffic.add(tenant, self.fit.basis.vector(features), features, predicted)
+        z = self.fit.basis.vector(features)
+        self._traffic.add(tenant, z, features, prompt_tokens=prompt_tokens, limit_tokens=limit_tokens)
 
     def absorb(self, sample: Sample) -> None:
         """Learn from an answered request, once; given again with another judgement, that replaces the earlier one.
@@ -277,11 +289,9 @@ class Learner:
             traffic=self._traffic.by_tenant,
         )
 
-    def restore_traffic(
-        self, tenant: str, requests: int, mean: F64, predicted: dict[str, tuple[float, float, float]]
-    ) -> None:
+    def restore_traffic(self, tenant: str, traffic: Traffic) -> None:
         """Continue with a tenant's traffic."""
-        self._traffic.restore(tenant, requests, mean, predicted)
+        self._traffic.restore(tenant, traffic)
 
     def restore_counts(
         self,
@@ -341,25 +351,58 @@ class Learner:
 
     # --- parts of it
 
-    def _tokens(self, z: F64, places: NDArray[np.intp], request: RoutingRequest) -> Lengths:
+    def _tokens(self, z: F64, places: NDArray[np.intp], *, limit: float) -> Lengths:
         posterior = self._length.posterior(ANYONE)
         sd = np.sqrt(posterior.variances.noise[places])
-        limit = float(request.max_completion_tokens or math.inf)
         return lengths(posterior.means(z)[places], sd, limit_tokens=np.full(len(places), limit))
 
-    def _times(self, request: RoutingRequest, candidates: Sequence[Candidate], tokens: Lengths) -> Times:
-        factors = [self.corrections.factors(candidate.name, now_s=request.now_s) for candidate in candidates]
+    def _times(
+        self,
+        candidates: Sequence[Candidate],
+        factors: Sequence[TimeFactors],
+        tokens: Lengths,
+        *,
+        prompt_tokens: int,
+    ) -> Times:
         return self.latency.predict(
             [
-                parts(candidate, prompt_tokens=request.prompt_tokens, corrected=factor)
+                parts(candidate, prompt_tokens=prompt_tokens, corrected=factor)
                 for candidate, factor in zip(candidates, factors, strict=True)
             ],
-            prompt_tokens=request.prompt_tokens,
+            prompt_tokens=prompt_tokens,
             variants=[self._latency_row(candidate.name) for candidate in candidates],
             median_tokens=tokens.median,
             high_tokens=tokens.high,
             corrected=factors,
         )
+
+    def _usual(
+        self,
+        tenant: str,
+        candidates: Sequence[Candidate],
+        places: NDArray[np.intp],
+        factors: tuple[TimeFactors, ...],
+    ) -> F64:
+        """Cost and latency of each on the tenant's mean request, when nothing else runs; shape (2, k)."""
+        levels, traffic = self._level_of(tenant), self._traffic.of(tenant)
+        key = (tuple(candidate.name for candidate in candidates), tuple(_rounded(factor) for factor in factors))
+        if (held := levels.usual.get(key)) is not None:
+            return held
+        at_rest = [
+            msgspec.structs.replace(c, state=CandidateState.WARM, queued=0, running=0, starts_in_s=None)
+            for c in candidates
+        ]
+        tokens = self._tokens(levels.z, places, limit=1.0 / traffic.per_limit if traffic.per_limit else math.inf)
+        prompt_tokens = round(traffic.prompt_tokens)
+        times = self._times(at_rest, factors, tokens, prompt_tokens=prompt_tokens)
+        usd = [
+            cost_usd(
+                c, prompt_tokens=prompt_tokens, completion_tokens=mean, busy_s=first + max(0.0, mean - 1.0) * each
+            )
+            for c, mean, first, each in zip(candidates, tokens.mean, times.ttft_s, times.tpot_s, strict=True)
+        ]
+        usual = levels.usual[key] = np.array((usd, times.latency_s))
+        return usual
 
     def _latency_row(self, name: str) -> int | None:
         """Where times are fitted for a variant, or for its parent; None for its card."""
@@ -447,6 +490,11 @@ def _judgement(sample: Sample) -> tuple[float, float] | None:
     if quality is None or not math.isfinite(quality) or not weight > 0.0:
         return None
     return min(1.0, max(0.0, quality)), min(1.0, weight)
+
+
+def _rounded(factor: TimeFactors) -> tuple[int, int]:
+    """A correction to about a twentieth: finer changes move no price."""
+    return round(20.0 * math.log(factor.ttft)), round(20.0 * math.log(factor.tpot))
 
 
 def _in_order(places: NDArray[np.intp]) -> bool:

@@ -21,6 +21,7 @@ from policies.learner.learner import Learner
 from policies.learner.model import JointModel
 from policies.learner.moments import Moments
 from policies.learner.posterior import Variances
+from policies.learner.traffic import Traffic
 from policies.types import Profile
 
 __all__ = ("MAX_BYTES", "Snapshot", "decode", "encode", "taken")
@@ -59,7 +60,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     answered: int
     judged: int
-    traffic: list[tuple[str, int, bytes, dict[str, tuple[float, float, float]]]]
+    traffic: list[tuple[str, int, bytes, float, float]]
+    """Tenant, requests, mean vector, mean prompt tokens, mean of 1 / limit."""
     corrections: dict[str, dict[str, list[list[float]]]] = {}
     note: bytes = b""
 
@@ -84,7 +86,9 @@ def taken(learner: Learner, *, note: bytes = b"") -> Snapshot:
         requests=learner.requests,
         answered=learner.answered,
         judged=learner.judged,
-        traffic=[(name, t.requests, t.mean.tobytes(), t.predicted) for name, t in state.traffic.items()],
+        traffic=[
+            (name, t.requests, t.mean.tobytes(), t.prompt_tokens, t.per_limit) for name, t in state.traffic.items()
+        ],
         corrections=learner.corrections.snapshot(),
         note=note,
     )
@@ -113,8 +117,11 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
         _model_in(snapshot.quality, state.quality)
         _model_in(snapshot.length, state.length)
         learner.corrections.restore(snapshot.corrections)
-        for name, requests, mean, predicted in snapshot.traffic:
-            learner.restore_traffic(name, requests, _floats(mean, (fit.basis.size,)), predicted)
+        for name, requests, mean, prompt_tokens, per_limit in snapshot.traffic:
+            traffic = Traffic(fit.basis.size)
+            traffic.requests, traffic.mean = requests, _floats(mean, (fit.basis.size,))
+            traffic.prompt_tokens, traffic.per_limit = prompt_tokens, per_limit
+            learner.restore_traffic(name, traffic)
     except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the snapshot cannot be read: {error}") from None
     learner.restore_counts(
