@@ -41,7 +41,7 @@ REMEMBERED = 20_000
 UNJUDGED = 200
 """Requests per judged answer beyond which exploring teaches too little to be worth it."""
 
-STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.15, 0.02
+STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.2, 0.02
 """Standard deviations of a level whose quality is stated, and of one of which nothing is known."""
 
 LENGTH_SD = 0.5
