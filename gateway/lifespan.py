@@ -21,6 +21,7 @@ from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
+from gateway.learning.verifier import Verifier
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.live import Live
@@ -149,8 +150,8 @@ def _decider(ground: Ground) -> Decider:
 
 def _answering(ground: Ground, *, decider: Decider, limiter: Limiter, admission: Admission) -> Answering:
     settings, catalogue = ground.settings, ground.catalogue
-    judge = Judge(Checker())
-    ground.stack.push_async_callback(judge.aclose)
+    checker = Checker()  # Of what a request waits for; scores of complete answers have another one.
+    ground.stack.push_async_callback(checker.aclose)
     caches = Caches(settings.cache, ground.redis, catalogue=catalogue, clock=SYSTEM_CLOCK)
     ground.stack.push_async_callback(caches.aclose)
     ground.followers.append(caches.follow)
@@ -160,10 +161,13 @@ def _answering(ground: Ground, *, decider: Decider, limiter: Limiter, admission:
     retries = Retries(settings.calls, health=ground.health, rng=np.random.default_rng())
     return Answering(
         limiter=limiter,
+        verifier=Verifier(checker),
         caches=caches,
         admission=admission,
         decider=decider,
-        dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
+        dispatcher=Dispatcher(
+            decider=decider, caller=caller, judge=Judge(checker), retries=retries, settings=settings.calls
+        ),
     )
 
 

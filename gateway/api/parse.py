@@ -15,7 +15,7 @@ from gateway.api.wire import ChatBody, CompletionBody, Metadata, PriorityName, S
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
 from gateway.tenants.types import Role, ServedTier
-from policies.checks import SchemaCheck
+from policies.checks import MAX_CHECKS_BYTES, Check, SchemaCheck
 from policies.objective import Limits, Weights
 
 __all__ = ("decode_body", "parse_chat", "parse_completion")
@@ -172,13 +172,23 @@ def _valid(
         needs=needs,
         explain=headers.get("x-trilemma-explain", "") == "1",
         cache=request.cache,
-        checks=request.checks or (),
+        checks=_bounded(request.checks or ()),
         form=form,
     )
 
 
+def _bounded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Bound what a request's checks may hold together; their content is read later, off the event loop."""
+    for number, check in enumerate(checks):
+        if isinstance(check, SchemaCheck):
+            check_nesting(check.schema, field=f"checks[{number}].schema")
+    if checks and len(msgspec.json.encode(checks)) > MAX_CHECKS_BYTES:
+        raise InvalidRequestError(f"`checks` are larger than {MAX_CHECKS_BYTES} bytes together", param="checks")
+    return checks
+
+
 def _form(asked: ResponseFormat | None) -> SchemaCheck | None:
-    """The shape asked for, as a check; a schema that is none is for the variant to refuse."""
+    """The shape asked for, as a check; one that is too large is for the variant to refuse."""
     if asked is None or asked.type == "text":
         return None
     schema = {"type": "object"} if asked.type == "json_object" else (asked.json_schema or {}).get("schema")

@@ -87,10 +87,6 @@ class Judge:
             failed = False
         return escalation(plan, confidence=None, checks_failed=failed)
 
-    async def aclose(self) -> None:
-        """End the process that runs the checks."""
-        await self._checker.aclose()
-
     async def _fails(self, checks: Sequence[Check], texts: Sequence[str]) -> bool:
         for check in checks:
             scores = [await self._checker.score(check, text) for text in texts]
