@@ -40,6 +40,7 @@ class Live(Collector):
             self._variants,
             self._log,
             self._traces,
+            self._checks,
             self._shared,
             self._promises.samples,
         )
@@ -94,6 +95,14 @@ class Live(Collector):
             stats = tracing.otlp.stats
             for outcome in ("offered", "sent", "failed"):
                 yield "trilemma_otlp_spans_total", (outcome,), getattr(stats, outcome)
+
+    def _checks(self) -> Iterator[Sample]:
+        stats = self._services.signals.stats.checks
+        yield "trilemma_checks_waiting", (), stats.waiting
+        yield "trilemma_checks_total", ("scored",), stats.scored
+        yield "trilemma_checks_total", ("given_up",), stats.given_up
+        for reason, count in stats.dropped.items():
+            yield "trilemma_checks_dropped_total", (reason,), count
 
     def _shared(self) -> Iterator[Sample]:
         if self._redis is not None:

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from gateway.api.parse import parse_chat
-from gateway.learning import checks as module
-from gateway.learning.checks import Judged
 from gateway.learning.transcript import MAX_CHARACTERS, Transcript
 from tests.gateways import HELLO, RunningGateway, remote, running, until
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
@@ -128,19 +125,6 @@ async def test_a_score_that_is_due_when_the_gateway_stops_is_still_logged(tmp_pa
             decision_id = await decisions(gateway, {"checks": CHECKS})
         async with running(tmp_path, remote("small", provider)) as gateway:
             assert len(await observations(gateway, decision_id, count=3)) == 3
-
-
-async def test_what_waits_is_bounded_and_what_is_beyond_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING", 2)
-    async with ScriptedProvider(PARIS) as provider, running(tmp_path, remote("small", provider)) as gateway:
-        signals = gateway.services.signals
-        request = parse_chat(json.dumps(HELLO | {"checks": CHECKS[:1]}).encode(), {})
-        for number in range(5):
-            signals._checks.add(Judged(decision_id=f"dec_{number}", request=request, texts=("Paris",)))
-        assert signals.stats.checks.dropped == 3
-        await until(lambda: signals.stats.checks.waiting == 0)
 
 
 def test_a_transcript_that_grows_too_long_is_given_up() -> None:
