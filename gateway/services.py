@@ -14,6 +14,7 @@ from gateway.drain import Drain
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.signals import Signals
 from gateway.ledger.ledger import Ledger
+from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.promises import PromiseGauges
 from gateway.policyops.active import ActivePolicy
@@ -52,6 +53,7 @@ class Services:
     embeddings: Embeddings
     directory: Directory
     ledger: Ledger
+    limiter: Limiter
     promises: Promises
     reports: Reports
     signals: Signals

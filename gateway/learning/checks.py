@@ -183,7 +183,12 @@ class AnswerChecks:
 
 
 def _weighed(request: ValidRequest) -> Iterator[tuple[Check, float]]:
+    """The checks with their weights, each under a name of its own: there is one score for each name."""
+    names = Counter[str]()
     for check in request.checks:
-        yield check, WEIGHTS["check"]
+        names[check.name] += 1
+        again = names[check.name]
+        named = check if again == 1 else msgspec.structs.replace(check, name=f"{check.name[:61]}#{again}")
+        yield named, WEIGHTS["check"]
     if request.form is not None:
         yield request.form, WEIGHTS["form"]

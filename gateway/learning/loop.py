@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
 from gateway.routing.budgets import Budgets
 from policies.estimators.quality import OnlineQuality
 from policies.features.types import Features
+from policies.signals import subject
 
 __all__ = ("Loop",)
 
@@ -42,9 +43,12 @@ class _Recent:
     tenant: str
     features: Features | None
     variant: str | None = None
+    judged: set[tuple[str, str, str]] = field(default_factory=set)
 
 
 class _Judged(NamedTuple):
+    key: tuple[str, str, str]
+    """Decision, source and subject: a later judgement of the same key replaces it."""
     features: Features
     variant: str
     score: float
@@ -99,7 +103,13 @@ class Loop:
     def _learn(self, row: ObservationRow, recent: _Recent) -> None:
         if recent.features is None or recent.variant is None:
             return
-        judged = _Judged(recent.features, recent.variant, row.score, min(1.0, row.weight))
+        key = (row.decision_id, row.source, subject(row.source, row.name))
+        judged = _Judged(key, recent.features, recent.variant, row.score, min(1.0, row.weight))
+        if key in recent.judged:
+            # The estimator in force cannot unlearn the earlier one; the next fit is shown the later one only.
+            self._judged = deque((judged if j.key == key else j for j in self._judged), maxlen=REPLAYED)
+            return
+        recent.judged.add(key)
         quality = self._estimators.quality
         if quality is not None:
             # A new fit averages over a change that the latest judgements already know of.

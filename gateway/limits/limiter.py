@@ -11,6 +11,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -21,15 +22,23 @@ from gateway.limits.redis import RedisQuotas
 from gateway.limits.types import Ask, QuotaStore, Reply, Settlement
 from gateway.routing.exchange import Exchange
 from gateway.shared.redis import RedisDownError, SharedRedis
-from gateway.tenants.types import Quotas
+from gateway.tenants.types import Quotas, Tenant
 
-__all__ = ("Limiter",)
+__all__ = ("Limiter", "Side")
 
 _MESSAGES = {
     "requests": "tenant `{tenant}` may send {quota} requests per minute",
     "tokens": "tenant `{tenant}` may use {quota} tokens per minute, and this request may take {tokens} of them; "
     "a lower `max_tokens` reserves fewer",
     "concurrent": "tenant `{tenant}` may have {quota} requests at work at the same time",
+}
+
+Side = Literal["feedback", "lookups"]
+"""Judgements of answers, and look-ups of decisions and reports."""
+
+_SIDE_MESSAGES: dict[Side, str] = {
+    "feedback": "tenant `{tenant}` may send {quota} judgements per minute",
+    "lookups": "tenant `{tenant}` may look up {quota} decisions or reports per minute",
 }
 
 
@@ -45,7 +54,7 @@ class _Reserved:
 
 
 class Limiter:
-    """Requests and tokens per minute, and requests at the same time."""
+    """Requests and tokens per minute, requests at the same time, and calls besides that no variant answers."""
 
     def __init__(
         self,
@@ -112,6 +121,31 @@ class Limiter:
             raise _refusal(ask, reply)
         if store is held.store:
             held.tokens[reply.second] += tokens
+
+    async def count(self, tenant: Tenant, kind: Side) -> dict[str, str]:
+        """Count a call that no variant answers; each kind has a count of its own.
+
+        Returns:
+            Headers of the answer.
+
+        Raises:
+            RateLimitError: There were too many within the last minute; says when there is room.
+        """
+        quotas = tenant.quotas
+        quota = quotas.requests_per_min
+        if kind == "feedback" and quotas.feedback_per_min is not None:
+            quota = quotas.feedback_per_min
+        if quota is None:
+            return {}
+        counted = Quotas(requests_per_min=quota)
+        _, reply = await self._reserve(Ask(tenant=f"{tenant.id}/{kind}", quotas=counted, lease=kind, tokens=0))
+        headers = _standing(counted, reply)
+        if reply.refused is None:
+            return headers
+        message = _SIDE_MESSAGES[kind].format(tenant=tenant.id, quota=quota)
+        error = RateLimitError(message, code=f"{kind}_quota", retry_after_s=reply.retry_after_s)
+        error.headers |= headers
+        raise error
 
     async def keep(self) -> None:
         """Renew the leases of what is at work, for ever."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.decisions.types import Ending
+from gateway.decisions.types import Ending, ObservationSource
 from gateway.learning import loop as loop_module
 from gateway.learning.loop import Loop
 from gateway.routing.budgets import Budgets
@@ -113,6 +113,20 @@ def test_a_new_fit_is_shown_what_was_judged_lately() -> None:
     for row in (DECIDED, outcome(variant="full"), observation(score=0.25)):
         loop.follow(row)
     holder.quality = Quality()
-    loop.follow(observation(score=0.75))
+    loop.follow(observation(score=0.75, source=ObservationSource.CHECK))
     assert first.told == [("full", 0.25, 1.0)]
     assert holder.quality.told == [("full", 0.25, 1.0), ("full", 0.75, 1.0)]
+
+
+def test_a_repeated_judgement_is_not_added_and_a_new_fit_is_shown_the_last_one() -> None:
+    class Holder:
+        quality: Any = Quality()
+
+    first, holder = Holder.quality, Holder()
+    loop = Loop(estimators=holder, budgets=Budgets(Clock()))
+    for row in (DECIDED, outcome(variant="full"), *(observation(number=n, score=n / 300) for n in range(300))):
+        loop.follow(row)
+    assert first.told == [("full", 0.0, 1.0)]
+    holder.quality = Quality()
+    loop.follow(observation(score=0.5, source=ObservationSource.CHECK))
+    assert holder.quality.told == [("full", 299 / 300, 1.0), ("full", 0.5, 1.0)]

@@ -56,6 +56,27 @@ def taken_up(log: DecisionLog, tenant: Tenant, number: int = 0, **fields: object
     return Exchange(request, clock=SYSTEM_CLOCK, log=log, request_id=f"req_{number}", tenant=tenant)
 
 
+async def test_judgements_and_look_ups_have_counts_of_their_own(limiter: Limiter, log: DecisionLog) -> None:
+    tenant = Tenant(id="shop", quotas=Quotas(requests_per_min=2, feedback_per_min=3))
+    other = Tenant(id="other", quotas=Quotas(requests_per_min=1))
+    left = [(await limiter.count(tenant, "feedback"))["X-RateLimit-Remaining-Requests"] for _ in range(3)]
+    assert left == ["2", "1", "0"]
+    with pytest.raises(RateLimitError) as caught:
+        await limiter.count(tenant, "feedback")
+    assert (caught.value.code, caught.value.headers["X-RateLimit-Limit-Requests"]) == ("feedback_quota", "3")
+    assert int(caught.value.headers["Retry-After"]) > 0
+    for _ in range(2):
+        await limiter.count(tenant, "lookups")
+        await limiter.admit(taken_up(log, tenant))
+    with pytest.raises(RateLimitError) as caught:
+        await limiter.count(tenant, "lookups")
+    assert caught.value.code == "lookups_quota"
+    assert await limiter.count(other, "feedback")  # As many as requests, where nothing is stated.
+    with pytest.raises(RateLimitError):
+        await limiter.count(other, "feedback")
+    assert await limiter.count(Tenant(id="free"), "feedback") == {}
+
+
 async def test_five_hundred_callers_of_twenty_tenants_are_never_over(limiter: Limiter, log: DecisionLog) -> None:
     rng = random.Random(11)
     tenants = [
