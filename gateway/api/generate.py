@@ -65,6 +65,7 @@ async def generate(request: Request[Any, Any, State], services: Services, parse:
     """
     tenant, timeline = principal(request).tenant, timeline_of(request.scope)
     timeline.until_now("http")
+    services.limiter.turn_away(tenant)
     with timeline.stage("body"):
         body = await body_of(request)
     with timeline.stage("parse"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,6 +53,26 @@ class _Reserved:
     """By the second they are counted under."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Full:
+    """A refusal for the number of requests."""
+
+    ask: Ask
+    reply: Reply
+    until_s: float
+    """Monotonic time."""
+
+    def reply_after(self, gone_s: float) -> Reply:
+        """The same refusal so many seconds later."""
+        reply = self.reply
+        return replace(
+            reply,
+            retry_after_s=reply.requests_wait_s - gone_s,
+            requests_reset_s=max(0.0, reply.requests_reset_s - gone_s),
+            tokens_reset_s=max(0.0, reply.tokens_reset_s - gone_s),
+        )
+
+
 class Limiter:
     """Requests and tokens per minute, requests at the same time, and calls besides that no variant answers."""
 
@@ -76,8 +96,31 @@ class Limiter:
         self._own = MemoryQuotas(clock)
         self._longest_answer_tokens = longest_answer_tokens
         self._replicas = replicas
+        self._clock = clock
+        self._full: dict[str, _Full] = {}
+        """Tenants whose requests of the last minute are as many as may be."""
+        self.turned_away: Counter[str] = Counter()
+        """Requests refused before they were read, by tenant."""
         self._reserved: dict[str, _Reserved] = {}
         self._settling = set[asyncio.Task[None]]()
+
+    def turn_away(self, tenant: Tenant) -> None:
+        """Refuse a request whose tenant is known to have no room for one, before anything of it is read.
+
+        Requests are not given back: what was refused for their number has no room until the wait it was told is over.
+
+        Raises:
+            RateLimitError: There is no room yet.
+        """
+        full = self._full.get(tenant.id)
+        if full is None:
+            return
+        wait_s = full.until_s - self._clock.monotonic_s()
+        if wait_s <= 0 or full.ask.quotas != tenant.quotas:
+            del self._full[tenant.id]
+            return
+        self.turned_away[tenant.id] += 1
+        raise _refusal(full.ask, full.reply_after(full.reply.requests_wait_s - wait_s))
 
     async def admit(self, exchange: Exchange) -> None:
         """Reserve what the request may take; it is settled when the exchange ends.
@@ -100,6 +143,9 @@ class Limiter:
         store, reply = await self._reserve(ask)
         exchange.headers |= _standing(quotas, reply)
         if reply.refused is not None:
+            if reply.refused == "requests":
+                until_s = self._clock.monotonic_s() + reply.requests_wait_s
+                self._full[ask.tenant] = _Full(ask=ask, reply=reply, until_s=until_s)
             raise _refusal(ask, reply)
         held = self._reserved[exchange.decision_id] = _Reserved(store, ask.tenant, ask.lease)
         held.tokens[reply.second] += tokens
@@ -235,4 +281,6 @@ def _refusal(ask: Ask, reply: Reply) -> RateLimitError:
     quotas = ask.quotas
     quota = {"requests": quotas.requests_per_min, "tokens": quotas.tokens_per_min, "concurrent": quotas.concurrent}
     message = _MESSAGES[reply.refused].format(tenant=ask.tenant, quota=quota[reply.refused], tokens=ask.tokens)
-    return RateLimitError(message, code=f"{reply.refused}_quota", retry_after_s=reply.retry_after_s)
+    error = RateLimitError(message, code=f"{reply.refused}_quota", retry_after_s=reply.retry_after_s)
+    error.headers |= _standing(quotas, reply)
+    return error

@@ -121,6 +121,12 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("trilemma_sla_broken_total", "counter", ("tenant", "promise"), "Of those, the ones that broke it"),
     Family("trilemma_log_backlog_rows", "gauge", (), "Rows of the decision log that are not written yet"),
+    Family(
+        "trilemma_turned_away_total",
+        "counter",
+        ("tenant",),
+        "Requests refused before they were read: their tenant's of the last minute were as many as may be",
+    ),
     Family("trilemma_checks_waiting", "gauge", (), "Answers whose checks have not run yet"),
     Family("trilemma_checks_total", "counter", ("outcome",), "Checks that ran: scored, or given_up as too slow"),
     Family(

@@ -41,6 +41,7 @@ class Live(Collector):
             self._log,
             self._traces,
             self._checks,
+            self._limits,
             self._shared,
             self._promises.samples,
         )
@@ -103,6 +104,10 @@ class Live(Collector):
         yield "trilemma_checks_total", ("given_up",), stats.given_up
         for reason, count in stats.dropped.items():
             yield "trilemma_checks_dropped_total", (reason,), count
+
+    def _limits(self) -> Iterator[Sample]:
+        for tenant, count in self._services.limiter.turned_away.items():
+            yield "trilemma_turned_away_total", (tenant,), count
 
     def _shared(self) -> Iterator[Sample]:
         if self._redis is not None:
