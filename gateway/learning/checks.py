@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Literal
 
 import msgspec
 
@@ -25,7 +26,7 @@ from gateway.routing.request import ValidRequest
 from policies.checks import Check
 from policies.signals import WEIGHTS
 
-__all__ = ("AnswerChecks", "CheckStats", "Judged")
+__all__ = ("MAX_CHOICES", "AnswerChecks", "CheckStats", "Judged", "Unchecked")
 
 MAX_WAITING = 32_000_000
 """Characters of all answers that wait, and `ENTRY` for each."""
@@ -36,11 +37,17 @@ MAX_WAITING_PER_TENANT = 8_000_000
 ENTRY = 16_000
 """What an answer counts besides its text: there are at most 2,000 of them, 500 of one tenant."""
 
+MAX_CHOICES = 16
+"""Choices of one answer that are judged, the first ones."""
+
 MAX_GIVEN_UP = 2
 """Once so many checks of an answer had to be given up, the rest are not tried."""
 
 CLOSE_S = 2.0
 """For what is waiting when the process ends."""
+
+Unchecked = Literal["busy", "choices", "length"]
+"""Why an answer is not checked, or not as a whole: too many wait, it has too many choices, it is too long."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +71,11 @@ class CheckStats(msgspec.Struct, frozen=True, kw_only=True):
     given_up: int
     """Checks that could not be carried out in time."""
     dropped: dict[str, int]
-    """Checks that were not tried, by reason: `busy`, too many answers were waiting; `slow`, others of the same answer
-    were given up."""
+    """Checks that were not tried, or not on all of an answer, by reason: one of `Unchecked`, or `slow` where others
+    of the same answer were given up."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class _Job:
     """What is left to do of one answer; keeps nothing of its request."""
 
@@ -96,7 +103,7 @@ class AnswerChecks:
         self._waiting: FairBacklog[_Job] = FairBacklog(per_tenant=MAX_WAITING_PER_TENANT, total=MAX_WAITING)
         self._running: _Job | None = None
         self._scored = self._given_up = 0
-        self._dropped = Counter({"busy": 0, "slow": 0})
+        self._dropped = Counter({"busy": 0, "choices": 0, "length": 0, "slow": 0})
         self._work: asyncio.Task[None] | None = None
 
     @property
@@ -109,22 +116,32 @@ class AnswerChecks:
             dropped=dict(self._dropped),
         )
 
-    def add(self, answer: Judged) -> bool:
-        """Queue an answer; returns at once. False where there is no room for it."""
+    def add(self, answer: Judged) -> tuple[Unchecked, ...]:
+        """Queue an answer; returns at once, with what keeps it from being checked as a whole."""
         request = answer.request
         job = _Job(
             decision_id=answer.decision_id,
             tenant=request.tenant,
             checks=deque(_weighed(request)),
-            texts=answer.texts,
+            texts=answer.texts[:MAX_CHOICES],
         )
         if not job.checks:
-            return True
+            return ()
         dropped = self._waiting.put(job.tenant, job, size=job.size)
         self._dropped["busy"] += sum(len(lost.checks) for lost in dropped)
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._run())
-        return job not in dropped
+        if job in dropped:
+            return ("busy",)
+        if len(answer.texts) > MAX_CHOICES:
+            self._dropped["choices"] += len(job.checks)
+            return ("choices",)
+        return ()
+
+    def too_long(self, request: ValidRequest) -> tuple[Unchecked, ...]:
+        """Count an answer that is too long to be checked."""
+        self._dropped["length"] += len(request.all_checks)
+        return ("length",) if request.all_checks else ()
 
     async def aclose(self) -> None:
         """Score what is waiting as far as there is time, and end the process that does it."""

@@ -133,7 +133,8 @@ FAMILIES: tuple[Family, ...] = (
         "trilemma_checks_dropped_total",
         "counter",
         ("reason",),
-        "Checks that did not run: busy, too many answers were waiting; slow, others of the answer were given up",
+        "Checks that did not run, or not on all of an answer: busy, too many answers were waiting; slow, others of "
+        "the answer were given up; choices, length, it had too many or too much",
     ),
     Family("trilemma_log_dropped_rows_total", "counter", (), "Rows of the decision log that were lost"),
     Family("trilemma_log_failures_total", "counter", (), "Batches that the database refused, tried again each"),

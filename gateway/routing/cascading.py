@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from gateway.learning.checker import Checker
+from gateway.learning.checks import MAX_CHOICES
 from gateway.learning.transcript import Transcript
 from gateway.routing.call import Event
 from gateway.routing.exchange import Exchange
@@ -55,11 +56,11 @@ class Held:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """One text per choice that has any."""
+        """One text per choice that has any, of the first `MAX_CHOICES`."""
         transcript = Transcript()
         for event in self._events:
             transcript.add(event)
-        return transcript.texts
+        return transcript.texts[:MAX_CHOICES]
 
     def release(self) -> Iterator[Event]:
         """Its events, as the answer that the caller is given."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.learning.checks import MAX_CHOICES
 from gateway.learning.transcript import MAX_CHARACTERS, Transcript
 from tests.gateways import HELLO, RunningGateway, remote, running, until
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
@@ -84,6 +85,41 @@ async def test_several_answers_to_one_request_get_their_mean(tmp_path: Path) -> 
         decision_id = await decisions(gateway, {"checks": CHECKS[:1], "n": 2, "stream": True})
         [row] = await observations(gateway, decision_id, count=1)
         assert row["score"] == 0.5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_of_many_choices_the_first_ones_are_judged_and_the_caller_is_told(tmp_path: Path, stream: bool) -> None:
+    texts = ["Paris"] * MAX_CHOICES + ["Rome"] * 4
+    choices = [{"index": n, "text": text, "finish_reason": "stop"} for n, text in enumerate(texts)]
+    whole = {"id": "x", "object": "text_completion", "created": 1, "model": "m", "choices": choices}
+    event = b"data: " + json.dumps(whole).encode() + b"\n\n"
+    answer = Answer(events=[event]) if stream else Answer(body=json.dumps(whole).encode())
+    asked = {"prompt": ["capital"] * 10, "n": 2, "checks": CHECKS[:1], "stream": stream}
+    async with ScriptedProvider(answer) as provider, running(tmp_path, remote("small", provider)) as gateway:
+        url, explained = f"{gateway.url}/v1/completions", {"X-Trilemma-Explain": "1"}
+        async with gateway.session.post(url, json=asked, headers=explained) as response:
+            body = await response.read()
+            assert response.headers["X-Trilemma-Unchecked"] == "choices"
+        assert b'"unchecked":["choices"]' in body
+        [row] = await observations(gateway, response.headers["x-trilemma-decision"], count=1)
+        assert row["score"] == 1.0
+        assert gateway.services.signals.stats.checks.dropped["choices"] == 1
+
+
+async def test_an_answer_that_is_too_long_is_not_judged_and_the_caller_is_told(tmp_path: Path) -> None:
+    long = Answer(body=completion_body("x" * (MAX_CHARACTERS + 1)))
+    async with ScriptedProvider(long) as provider, running(tmp_path, remote("small", provider)) as gateway:
+        async with gateway.session.post(f"{gateway.url}{CHAT}", json=HELLO | {"checks": CHECKS}) as response:
+            await response.read()
+            assert response.headers["X-Trilemma-Unchecked"] == "length"
+        assert gateway.services.signals.stats.checks.dropped["length"] == 3
+
+
+async def test_checks_of_one_name_get_a_score_each(tmp_path: Path) -> None:
+    checks = [{"type": "regex", "pattern": "Paris"}, {"type": "regex", "pattern": "Rome"}]
+    async with ScriptedProvider(PARIS) as provider, running(tmp_path, remote("small", provider)) as gateway:
+        found = await observations(gateway, await decisions(gateway, {"checks": checks}), count=2)
+        assert {(row["name"], row["score"]) for row in found} == {("regex", 1.0), ("regex#2", 0.0)}
 
 
 async def test_an_answer_that_broke_off_or_that_nobody_waited_for_is_not_judged(tmp_path: Path) -> None:

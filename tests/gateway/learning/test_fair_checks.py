@@ -96,8 +96,8 @@ async def test_a_full_backlog_drops_the_flooders_answers_and_counts_them(
     monkeypatch.setattr(module, "MAX_WAITING_PER_TENANT", 5 * entry)
     checks = AnswerChecks(log=world.log, clock=SYSTEM_CLOCK, checker=world.checks._checker)
     taken = [checks.add(answer("flood", number, QUICK, QUICK | {"name": "other"})) for number in range(8)]
-    assert taken == [True] * 5 + [False] * 3
-    assert [checks.add(answer(name, 0, QUICK)) for name in ("b", "c", "d")] == [True] * 3
+    assert taken == [()] * 5 + [("busy",)] * 3
+    assert [checks.add(answer(name, 0, QUICK)) for name in ("b", "c", "d")] == [()] * 3
     assert checks.stats.dropped["busy"] == 2 * (3 + 2)
     await until(lambda: checks.stats.waiting == 0)
     assert sorted(set(world.scored())) == ["b0", "c0", "d0", "flood0", "flood1", "flood2"]
