@@ -124,8 +124,7 @@ def _lost(row: Mapping[str, Any], decision: DecisionRow, chosen: Mapping[str, An
         return "comes later in the policy's fixed order" if decision.fallback_used else "not compared"
     if decision.explored and (row.get("utility") or 0.0) > ((chosen or {}).get("utility") or 0.0):
         return "had more utility; another one was tried to learn from it"
-    weights = {name: weight or 0.0 for name, weight in decision.weights.items()}
-    worse = _worse(mine, theirs, weights)
+    worse = _worse(mine, theirs, decision.weights)
     return ", ".join(worse) if worse else "less utility, by little"
 
 

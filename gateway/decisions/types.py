@@ -52,7 +52,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     hint: str | None
     """Named priority; None where the request gave weights or nothing."""
-    weights: dict[str, float | None]
+    weights: dict[str, float]
     limits: dict[str, float | None]
     prompt_tokens: int
     """Estimated before the call."""

@@ -59,6 +59,7 @@ class _Judged(msgspec.Struct, frozen=True):
 _attempts = msgspec.json.Decoder(list[_Attempt])
 _verdicts = msgspec.json.Decoder(list[_Verdict])
 _features = msgspec.json.Decoder(dict[str, Any])
+_stages = msgspec.json.Decoder(dict[str, float])
 
 _ANSWERED = sa.and_(
     decisions.c.decision_id == outcomes.c.decision_id,
@@ -83,6 +84,8 @@ _COLUMNS = (
     outcomes.c.tpot_s,
     outcomes.c.latency_s,
     outcomes.c.cost_usd,
+    outcomes.c.streamed,
+    sa.cast(outcomes.c.stages, sa.Text).label("stages"),
 )
 
 
@@ -195,6 +198,7 @@ def _sample(
     try:
         attempts = _attempts.decode(row.attempts)
         verdict = next(v for v in _verdicts.decode(row.candidates) if v.variant == row.variant)
+        stages = _stages.decode(row.stages)
     except (msgspec.MsgspecError, StopIteration):
         return None
     if any(attempt.held for attempt in attempts):
@@ -220,6 +224,8 @@ def _sample(
         ttft_s=row.ttft_s if alone else None,
         tpot_s=row.tpot_s if alone else None,
         latency_s=row.latency_s if alone else None,
+        first_token_s=stages.get("first_token") if alone and row.streamed else None,
+        answer_s=stages.get("upstream") if alone and not row.streamed else None,
         cost_usd=row.cost_usd,
         features=features,
         quality=None if label_ is None else label_[0],

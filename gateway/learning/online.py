@@ -13,7 +13,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -131,8 +130,9 @@ class OnlineLearner:
         self._learner.parents = dict(parents)
 
     def replace_latency(self, latency: LatencyModel) -> None:
-        """Predict times in another way from now on."""
+        """Predict times in another way from now on: what was corrected about the former one says nothing of it."""
         self._learner.latency = latency
+        self._learner.corrections.clear()
 
     async def settle(self) -> None:
         """Renew every posterior that is due; returns when none is."""
@@ -172,7 +172,13 @@ class OnlineLearner:
             self._recent.popitem(last=False)
         if row.choice is not None:
             features = row.features if isinstance(row.features, Features) else None
-            self._learner.decided(row.tenant, features, predicted=_predicted(row.candidates), choice=row.choice)
+            self._learner.decided(
+                row.tenant,
+                features,
+                choice=row.choice,
+                prompt_tokens=row.prompt_tokens,
+                limit_tokens=row.max_completion_tokens,
+            )
 
     def _learn(self, recent: _Recent) -> None:
         if recent.sample is None:
@@ -207,15 +213,6 @@ def _built(
     return learner
 
 
-def _predicted(candidates: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Predicted cost and latency by variant, of a row's candidates."""
-    return {
-        verdict["variant"]: (float(estimate["cost_usd"]), float(estimate["latency_s"]))
-        for verdict in candidates
-        if (estimate := verdict.get("estimate"))
-    }
-
-
 def _sample(decision: DecisionRow, outcome: OutcomeRow) -> Sample | None:
     """The request as a sample without a label; None where it teaches nothing."""
     # Which answers a cascade passes on depends on how good they are: they would teach a wrong quality.
@@ -243,6 +240,8 @@ def _sample(decision: DecisionRow, outcome: OutcomeRow) -> Sample | None:
         ttft_s=outcome.ttft_s if alone else None,
         tpot_s=outcome.tpot_s if alone else None,
         latency_s=outcome.latency_s if alone else None,
+        first_token_s=outcome.stages.get("first_token") if alone and outcome.streamed else None,
+        answer_s=outcome.stages.get("upstream") if alone and not outcome.streamed else None,
         cost_usd=outcome.cost_usd,
         features=decision.features if isinstance(decision.features, Features) else None,
     )

@@ -222,6 +222,7 @@ class Decider:
             hint=request.hint,
             service_tier=request.service_tier or "default",
             features=exchange.features,
+            now_s=exchange.clock.wall_s(),
         )
 
     def _allowed(self, model: str) -> frozenset[str] | None:

@@ -9,26 +9,29 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.belief import Belief, Estimates, standard_draws
+from policies.belief import Belief, Estimates, of_estimates, standard_draws
+from policies.estimators.corrections import TimeCorrections, TimeFactors
 from policies.estimators.cost import cost_usd
 from policies.estimators.latency import CARD, LatencyModel, Times
 from policies.estimators.times import parts
 from policies.features.types import Features
 from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
 from policies.learner.lengths import Lengths, at_least, lengths
-from policies.learner.model import ANYONE, JointModel, Known, Record
+from policies.learner.model import ANYONE, JointModel, Known, Receipt, Record
+from policies.learner.pace import observe_times
 from policies.learner.posterior import Posterior, Problem, Variances, solve
 from policies.learner.traffic import AllTraffic, Traffic
 from policies.samples import Sample
-from policies.types import Candidate, Estimate, Profile, RoutingRequest
+from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
 
-__all__ = ("Handover", "Job", "Learner", "State")
+__all__ = ("Counted", "Handover", "Job", "Learner", "State")
 
 F64 = NDArray[np.float64]
 
@@ -38,7 +41,7 @@ REMEMBERED = 20_000
 UNJUDGED = 200
 """Requests per judged answer beyond which exploring teaches too little to be worth it."""
 
-STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.15, 0.02
+STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.2, 0.02
 """Standard deviations of a level whose quality is stated, and of one of which nothing is known."""
 
 LENGTH_SD = 0.5
@@ -53,11 +56,14 @@ class Job(NamedTuple):
     problem: Problem
 
 
-class _Counted(NamedTuple):
+class Counted(NamedTuple):
     """How an answer was counted, so that its judgement can be replaced."""
 
     quality: float | None
     weight: float
+    """As the sample has them."""
+    receipt: Receipt | None = None
+    """Of its judgement, where that was counted."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,11 +71,14 @@ class _Levels:
     """A tenant's levels under one posterior."""
 
     posterior: Posterior
+    traffic: Traffic
     requests: int
     """Of the tenant when they were taken."""
     z: F64
     mean: F64
     draws: F64
+    usual: dict[object, F64] = field(default_factory=dict)
+    """Cost and latency of candidates on the tenant's mean request, by what they follow from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,6 +90,8 @@ class Handover:
     tried: Counter[str]
     requests: int
     traffic: AllTraffic
+    candidates: Mapping[str, Candidate]
+    corrections: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
     changes: tuple[dict[str, list[float]], ...]
     """Of quality, and of length."""
 
@@ -90,6 +101,7 @@ class Handover:
         made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
         made.introduce(self.profiles)
         made.inherit(self.traffic.rebased(fit.basis), self.changes)
+        made.correct(self.candidates, self.corrections)
         made.absorb_all(samples)
         return made
 
@@ -101,7 +113,7 @@ class State:
     quality: JointModel
     length: JointModel
     profiles: Mapping[str, Profile]
-    counted: Mapping[str, tuple[float | None, float]]
+    counted: Mapping[str, Counted]
     traffic: Mapping[str, Traffic]
 
 
@@ -109,8 +121,9 @@ class Learner:
     """Mutable, pure, and for one thread. Predicts as an `Estimator`; learns by `decided` and `absorb`."""
 
     def __init__(self, fit: Fit | None = None, *, latency: LatencyModel = CARD) -> None:
-        """Begin with a fit, or with what is assumed before any."""
-        self.fit = fit or first_fit()
+        """Begin with a fit, or with what is assumed before any. Groups that appear later get columns here alone."""
+        begun = fit or first_fit()
+        self.fit = msgspec.structs.replace(begun, basis=begun.basis.copy())
         self.latency = latency
         basis = self.fit.basis
         self._quality = JointModel(blocks=basis.blocks, prior=QUALITY_PRIOR)
@@ -121,7 +134,10 @@ class Learner:
         self._traffic = AllTraffic(basis.size)
         self._levels: dict[str, _Levels] = {}
         self._profiles: dict[str, tuple[Profile, str | None]] = {}
-        self._counted: OrderedDict[str, _Counted] = OrderedDict()
+        self._candidates: dict[str, Candidate] = {}
+        """As each variant was when it was last decided about."""
+        self.corrections = TimeCorrections()
+        self._counted: OrderedDict[str, Counted] = OrderedDict()
         self.parents: Mapping[str, str] = {}
         """Of variants on trial: whose predictions they start from."""
         self.tried: Counter[str] = Counter()
@@ -136,18 +152,22 @@ class Learner:
 
     def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Estimates:
         """One estimate per candidate, in their order, with the belief behind them."""
+        if not candidates:
+            return Estimates((), of_estimates(()))
         self.introduce({candidate.name: candidate.profile for candidate in candidates})
+        self._candidates.update((candidate.name, candidate) for candidate in candidates)
         z = self.fit.basis.vector(request.features)
         places = np.array(self._quality.places(candidate.name for candidate in candidates), np.intp)
-        tokens = self._tokens(z, places, request)
-        times = self._times(request, candidates, tokens)
+        factors = tuple(self.corrections.factors(candidate.name, now_s=request.now_s) for candidate in candidates)
+        tokens = self._tokens(z, places, limit=float(request.max_completion_tokens or math.inf))
+        times = self._times(candidates, factors, tokens, prompt_tokens=request.prompt_tokens)
         levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
         at, moved = _between(posterior.covariances(np.array((z, z - levels.z))), places)
         score = posterior.means(z)[places]
-        rows = np.array((score, np.sqrt(at.diagonal()), tokens.mean, *times)).T.tolist()
+        rows = np.array((score, np.sqrt(np.maximum(at.diagonal(), 0.0)), tokens.mean, *times)).T.tolist()
         estimates = [_estimate(request, c, row) for c, row in zip(candidates, rows, strict=True)]
         own, level = moved.diagonal(), levels.mean[places]
-        usual = self._traffic.of(request.tenant).usual(candidates, estimates)
+        usual = self._usual(request.tenant, candidates, places, factors)
         belief = Belief(
             level=level,
             draws=levels.draws if len(places) == len(levels.draws) and _in_order(places) else levels.draws[places],
@@ -164,56 +184,67 @@ class Learner:
     # --- learning
 
     def decided(
-        self, tenant: str, features: Features | None, *, predicted: Mapping[str, tuple[float, float]], choice: str
+        self,
+        tenant: str,
+        features: Features | None,
+        *,
+        choice: str,
+        prompt_tokens: float,
+        limit_tokens: float | None = None,
     ) -> None:
         """A choice was made.
 
         Args:
             tenant: Whose request it is.
             features: Of the request.
-            predicted: Cost (USD) and latency (s) that were predicted, by variant.
             choice: The variant.
+            prompt_tokens: As estimated.
+            limit_tokens: The caller's limit on the answer.
         """
         self.tried[choice] += 1
         self.requests += 1
-        if features is not None:
-            self.fit.basis.admit(features)
-        self._traffic.add(tenant, self.fit.basis.vector(features), features, predicted)
+        self.fit.basis.admit(features)
+        z = self.fit.basis.vector(features)
+        self._traffic.add(tenant, z, features, prompt_tokens=prompt_tokens, limit_tokens=limit_tokens)
 
     def absorb(self, sample: Sample) -> None:
         """Learn from an answered request, once; given again with another judgement, that replaces the earlier one.
 
         A variant that no candidate has had the name of is learned about as well: nothing is known of it beforehand.
         """
-        self.introduce({sample.variant: _UNKNOWN} if sample.variant not in self._profiles else {})
-        before = self._counted.get(sample.decision_id)
         if sample.features is None:
             return
+        self.introduce({sample.variant: _UNKNOWN} if sample.variant not in self._profiles else {})
+        self.fit.basis.admit(sample.features)
         z = self.fit.basis.vector(sample.features)
+        before = self._counted.get(sample.decision_id)
         if before is None:
             self.answered += 1
             self._learn_length(sample, z)
-        self._learn_quality(sample, z, before or _Counted(None, 0.0))
-        self._remember(sample)
+            self._learn_times(sample)
+            self._remember(sample, self._learn_quality(sample, z))
+        elif (before.quality, before.weight) != (sample.quality, sample.quality_weight):
+            if before.receipt is not None:
+                self._quality.take_back(before.receipt, z)
+                self.judged -= 1
+            self._remember(sample, self._learn_quality(sample, z))
 
     def absorb_all(self, samples: Iterable[Sample]) -> None:
         """Learn from many requests that are new to it, oldest first, at once: without noticing changes."""
-        rows = [s for s in samples if s.features is not None and s.decision_id not in self._counted]
+        given = (s for s in samples if s.features is not None and s.decision_id not in self._counted)
+        new = list({sample.decision_id or number: sample for number, sample in enumerate(given)}.values())
+        # Of tenants whose statistics do not all find room, those heard last keep theirs.
+        last = {sample.tenant: number for number, sample in enumerate(new)}
+        rows = sorted(new, key=lambda sample: last[sample.tenant])
         self.introduce({s.variant: _UNKNOWN for s in rows if s.variant not in self._profiles})
-        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(
-            len(rows), self.fit.basis.size
-        )
-        for sample in rows:
-            self._remember(sample)
+        for sample in new:
+            self.fit.basis.admit(sample.features)
+        z = np.array([self.fit.basis.vector(s.features) for s in rows]).reshape(len(rows), self.fit.basis.size)
         self._absorb_lengths(rows, z)
-        judged = [(row, s) for row, s in enumerate(rows) if _judgement(s) is not None]
-        for key in dict.fromkeys((s.tenant, s.variant) for _, s in judged):
-            mine = [(row, s) for row, s in judged if (s.tenant, s.variant) == key]
-            y, weight = np.array([_judgement(s) for _, s in mine]).T
-            at_s = np.array([s.created_at_s for _, s in mine])
-            self._quality.observe_all(*key, z=z[[row for row, _ in mine]], y=y, weight=weight, at_s=at_s)
+        receipts = self._absorb_qualities(rows, z)
+        for sample in new:
+            self._remember(sample, receipts.get(id(sample)))
         self.answered += len(rows)
-        self.judged += len(judged)
 
     def forget(self, variant: str) -> None:
         """Drop all that is known of a variant."""
@@ -237,8 +268,19 @@ class Learner:
             tried=self.tried.copy(),
             requests=self.requests,
             traffic=self._traffic.copy(),
+            candidates=dict(self._candidates),
+            corrections=self.corrections.snapshot(),
             changes=tuple({n: list(times) for n, times in m.changes.items()} for m in (self._quality, self._length)),
         )
+
+    def correct(
+        self,
+        candidates: Mapping[str, Candidate],
+        corrections: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
+    ) -> None:
+        """Take over how variants were last seen, and by how much their times are off."""
+        self._candidates.update(candidates)
+        self.corrections.restore(corrections)
 
     def inherit(self, traffic: AllTraffic, changes: Sequence[dict[str, list[float]]]) -> None:
         """Take over what another learner saw of traffic, in this one's basis, and the changes it noticed."""
@@ -252,19 +294,17 @@ class Learner:
             quality=self._quality,
             length=self._length,
             profiles={name: profile for name, (profile, _) in self._profiles.items()},
-            counted=self._counted,
+            counted={name: self._still(counted) for name, counted in self._counted.items()},
             traffic=self._traffic.by_tenant,
         )
 
-    def restore_traffic(
-        self, tenant: str, requests: int, mean: F64, predicted: dict[str, tuple[float, float, float]]
-    ) -> None:
+    def restore_traffic(self, tenant: str, traffic: Traffic) -> None:
         """Continue with a tenant's traffic."""
-        self._traffic.restore(tenant, requests, mean, predicted)
+        self._traffic.restore(tenant, traffic)
 
     def restore_counts(
         self,
-        counted: Mapping[str, tuple[float | None, float]],
+        counted: Mapping[str, Counted],
         *,
         tried: Counter[str],
         requests: int,
@@ -272,7 +312,7 @@ class Learner:
         judged: int,
     ) -> None:
         """Continue with the answers that were counted, and how many there were."""
-        self._counted = OrderedDict((name, _Counted(*values)) for name, values in counted.items())
+        self._counted = OrderedDict(counted)
         self.tried, self.requests, self.answered, self.judged = tried, requests, answered, judged
 
     @property
@@ -320,21 +360,64 @@ class Learner:
 
     # --- parts of it
 
-    def _tokens(self, z: F64, places: NDArray[np.intp], request: RoutingRequest) -> Lengths:
+    def _tokens(self, z: F64, places: NDArray[np.intp], *, limit: float) -> Lengths:
         posterior = self._length.posterior(ANYONE)
         sd = np.sqrt(posterior.variances.noise[places])
-        limit = float(request.max_completion_tokens or math.inf)
         return lengths(posterior.means(z)[places], sd, limit_tokens=np.full(len(places), limit))
 
-    def _times(self, request: RoutingRequest, candidates: Sequence[Candidate], tokens: Lengths) -> Times:
-        rows = {name: row for row, name in enumerate(self.latency.names)}
+    def _times(
+        self,
+        candidates: Sequence[Candidate],
+        factors: Sequence[TimeFactors],
+        tokens: Lengths,
+        *,
+        prompt_tokens: int,
+    ) -> Times:
         return self.latency.predict(
-            [parts(candidate, prompt_tokens=request.prompt_tokens) for candidate in candidates],
-            prompt_tokens=request.prompt_tokens,
-            variants=[rows.get(c.name, rows.get(self.parents.get(c.name, ""))) for c in candidates],
+            [
+                parts(candidate, prompt_tokens=prompt_tokens, corrected=factor)
+                for candidate, factor in zip(candidates, factors, strict=True)
+            ],
+            prompt_tokens=prompt_tokens,
+            variants=[self._latency_row(candidate.name) for candidate in candidates],
             median_tokens=tokens.median,
             high_tokens=tokens.high,
+            corrected=factors,
         )
+
+    def _usual(
+        self,
+        tenant: str,
+        candidates: Sequence[Candidate],
+        places: NDArray[np.intp],
+        factors: tuple[TimeFactors, ...],
+    ) -> F64:
+        """Cost and latency of each on the tenant's mean request, when nothing else runs; shape (2, k)."""
+        levels, traffic = self._level_of(tenant), self._traffic.of(tenant)
+        key = (tuple(candidate.name for candidate in candidates), tuple(_rounded(factor) for factor in factors))
+        if (held := levels.usual.get(key)) is not None:
+            return held
+        at_rest = [
+            msgspec.structs.replace(c, state=CandidateState.WARM, queued=0, running=0, starts_in_s=None)
+            for c in candidates
+        ]
+        tokens = self._tokens(levels.z, places, limit=1.0 / traffic.per_limit if traffic.per_limit else math.inf)
+        prompt_tokens = round(traffic.prompt_tokens)
+        times = self._times(at_rest, factors, tokens, prompt_tokens=prompt_tokens)
+        usd = [
+            cost_usd(
+                c, prompt_tokens=prompt_tokens, completion_tokens=mean, busy_s=first + max(0.0, mean - 1.0) * each
+            )
+            for c, mean, first, each in zip(candidates, tokens.mean, times.ttft_s, times.tpot_s, strict=True)
+        ]
+        usual = levels.usual[key] = np.array((usd, times.latency_s))
+        return usual
+
+    def _latency_row(self, name: str) -> int | None:
+        """Where times are fitted for a variant, or for its parent; None for its card."""
+        names = self.latency.names
+        found = name if name in names else self.parents.get(name, "")
+        return names.index(found) if found in names else None
 
     def _level_of(self, tenant: str) -> _Levels:
         """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
@@ -343,6 +426,7 @@ class Learner:
         if (
             held is not None
             and held.posterior is posterior
+            and held.traffic is traffic
             and traffic.requests - held.requests <= held.requests // 20
         ):
             return held
@@ -350,6 +434,7 @@ class Learner:
         root = np.linalg.cholesky(posterior.covariances(z[None])[0] + _JITTER * np.eye(len(posterior.mean)))
         made = _Levels(
             posterior=posterior,
+            traffic=traffic,
             requests=traffic.requests,
             z=z,
             mean=posterior.means(z),
@@ -360,11 +445,26 @@ class Learner:
         self._levels[tenant] = made
         return made
 
-    def _remember(self, sample: Sample) -> None:
-        self._counted[sample.decision_id] = _Counted(sample.quality, sample.quality_weight)
+    def _remember(self, sample: Sample, receipt: Receipt | None) -> None:
+        if not sample.decision_id:
+            return
+        self._counted[sample.decision_id] = Counted(sample.quality, sample.quality_weight, receipt)
         self._counted.move_to_end(sample.decision_id)
         if len(self._counted) > REMEMBERED:
             self._counted.popitem(last=False)
+
+    def _learn_times(self, sample: Sample) -> None:
+        candidate = self._candidates.get(sample.variant)
+        if candidate is not None:
+            row = self._latency_row(sample.variant)
+            observe_times(self.corrections, sample, candidate=candidate, latency=self.latency, row=row)
+
+    def _still(self, counted: Counted) -> Counted:
+        """As it counts by now, in the terms of a model that is restored now."""
+        receipt = counted.receipt
+        if receipt is not None:
+            receipt = receipt._replace(weight=self._quality.standing(receipt), number=0)
+        return counted._replace(receipt=receipt)
 
     def _learn_length(self, sample: Sample, z: F64) -> None:
         if sample.completion_tokens < 1:
@@ -392,16 +492,28 @@ class Learner:
             y[cut] = [at_least(float(seen), mu=float(m), sd=sd) for seen, m in zip(y[cut], mu, strict=True)]
         return y
 
-    def _learn_quality(self, sample: Sample, z: F64, before: _Counted) -> None:
-        if (sample.quality, sample.quality_weight) == before:
-            return
-        if before.quality is not None:
-            taken_back = Record(sample.tenant, sample.variant, z, before.quality, -min(1.0, before.weight))
-            self._quality.observe(taken_back, watched=False)
-            self.judged -= 1
-        if (judged := _judgement(sample)) is not None:
-            self._quality.observe(Record(sample.tenant, sample.variant, z, *judged, sample.created_at_s))
-            self.judged += 1
+    def _learn_quality(self, sample: Sample, z: F64) -> Receipt | None:
+        judged = _judgement(sample)
+        if judged is None:
+            return None
+        self.judged += 1
+        return self._quality.observe(Record(sample.tenant, sample.variant, z, *judged, sample.created_at_s))
+
+    def _absorb_qualities(self, rows: Sequence[Sample], z: F64) -> dict[int, Receipt]:
+        """Receipts by the identity of the samples, of those that are judged."""
+        by_key: dict[tuple[str, str], list[int]] = {}
+        for row, sample in enumerate(rows):
+            if _judgement(sample) is not None:
+                by_key.setdefault((sample.tenant, sample.variant), []).append(row)
+        receipts: dict[int, Receipt] = {}
+        for key, places in by_key.items():
+            mine = [rows[place] for place in places]
+            y, weight = np.array([_judgement(sample) for sample in mine]).T
+            at_s = np.array([sample.created_at_s for sample in mine])
+            counted = self._quality.observe_all(*key, z=z[places], y=y, weight=weight, at_s=at_s)
+            receipts |= {id(sample): receipt for sample, receipt in zip(mine, counted, strict=True)}
+            self.judged += len(mine)
+        return receipts
 
 
 def _judgement(sample: Sample) -> tuple[float, float] | None:
@@ -410,6 +522,11 @@ def _judgement(sample: Sample) -> tuple[float, float] | None:
     if quality is None or not math.isfinite(quality) or not weight > 0.0:
         return None
     return min(1.0, max(0.0, quality)), min(1.0, weight)
+
+
+def _rounded(factor: TimeFactors) -> tuple[int, int]:
+    """A correction to about a twentieth: finer changes move no price."""
+    return round(20.0 * math.log(factor.ttft)), round(20.0 * math.log(factor.tpot))
 
 
 def _in_order(places: NDArray[np.intp]) -> bool:
@@ -431,11 +548,13 @@ _UNKNOWN = Profile(quality=0.5, ttft_s=0.0, tpot_s=0.0, source="prior")
 def _quality_known(profile: Profile, parent: str | None) -> Known:
     """The prior of a level: a measured card's own standard error, at least `STATED_SD` for a stated one."""
     sd = {"card": max(LEAST_SD, profile.quality_se), "stated": max(STATED_SD, profile.quality_se)}
-    return Known(mean=profile.quality, sd=sd.get(profile.source, GUESSED_SD), parent=parent)
+    guessed = profile.source == "prior"
+    return Known(mean=profile.quality, sd=sd.get(profile.source, GUESSED_SD), parent=parent, guessed=guessed)
 
 
 def _length_known(profile: Profile, parent: str | None) -> Known:
-    return Known(mean=math.log(max(1.0, profile.completion_tokens)), sd=LENGTH_SD, parent=parent)
+    mean, guessed = math.log(max(1.0, profile.completion_tokens)), profile.source == "prior"
+    return Known(mean=mean, sd=LENGTH_SD, parent=parent, guessed=guessed)
 
 
 def _estimate(request: RoutingRequest, candidate: Candidate, row: Sequence[float]) -> Estimate:

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from policies.errors import ArtifactError
 from policies.estimators.latency import CARD, LatencyModel
 from policies.learner.fit import Fit
-from policies.learner.learner import Learner
-from policies.learner.model import JointModel
+from policies.learner.learner import Counted, Learner
+from policies.learner.model import JointModel, Receipt
 from policies.learner.moments import Moments
 from policies.learner.posterior import Variances, solve
+from policies.learner.traffic import Traffic
 from policies.types import Profile
 
 __all__ = ("MAX_BYTES", "Snapshot", "decode", "encode", "taken")
@@ -55,12 +56,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     quality: _Model
     length: _Model
     profiles: dict[str, Profile]
-    counted: list[tuple[str, float | None, float]]
+    counted: dict[str, tuple[float | None, float, tuple[str, str, float, float] | None]]
     tried: dict[str, int]
     requests: int
     answered: int
     judged: int
-    traffic: list[tuple[str, int, bytes, dict[str, tuple[float, float, float]]]]
+    traffic: list[tuple[str, int, bytes, float, float]]
+    """Tenant, requests, mean vector, mean prompt tokens, mean of 1 / limit."""
+    corrections: dict[str, dict[str, list[list[float]]]] = {}
     note: bytes = b""
 
 
@@ -79,12 +82,15 @@ def taken(learner: Learner, *, note: bytes = b"") -> Snapshot:
         quality=_model_out(state.quality),
         length=_model_out(state.length),
         profiles=dict(state.profiles),
-        counted=[(name, *values) for name, values in state.counted.items()],
+        counted={name: (c.quality, c.weight, c.receipt and c.receipt[:4]) for name, c in state.counted.items()},
         tried=dict(learner.tried),
         requests=learner.requests,
         answered=learner.answered,
         judged=learner.judged,
-        traffic=[(name, t.requests, t.mean.tobytes(), t.predicted) for name, t in state.traffic.items()],
+        traffic=[
+            (name, t.requests, t.mean.tobytes(), t.prompt_tokens, t.per_limit) for name, t in state.traffic.items()
+        ],
+        corrections=learner.corrections.snapshot(),
         note=note,
     )
 
@@ -105,18 +111,25 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
         snapshot = msgspec.msgpack.decode(inflate.decompress(data, MAX_BYTES), type=Snapshot)
         if not inflate.eof or snapshot.format != FORMAT or snapshot.fit != fit.hash:
             raise ArtifactError("the snapshot was taken under another fit, or by another version")
-        fit.basis.regroup(np.frombuffer(snapshot.groups, "<i4"))
         learner = Learner(fit, latency=latency)
+        learner.fit.basis.regroup(np.frombuffer(snapshot.groups, "<i4"))
         learner.introduce(snapshot.profiles)
         state = learner.state()
         _model_in(snapshot.quality, state.quality)
         _model_in(snapshot.length, state.length)
-        for name, requests, mean, predicted in snapshot.traffic:
-            learner.restore_traffic(name, requests, _floats(mean, (fit.basis.size,)), predicted)
+        learner.corrections.restore(snapshot.corrections)
+        for name, requests, mean, prompt_tokens, per_limit in snapshot.traffic:
+            traffic = Traffic(fit.basis.size)
+            traffic.requests, traffic.mean = requests, _floats(mean, (fit.basis.size,))
+            traffic.prompt_tokens, traffic.per_limit = prompt_tokens, per_limit
+            learner.restore_traffic(name, traffic)
     except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the snapshot cannot be read: {error}") from None
     learner.restore_counts(
-        {name: (quality, weight) for name, quality, weight in snapshot.counted},
+        {
+            name: Counted(quality, weight, receipt and Receipt(*receipt))
+            for name, (quality, weight, receipt) in snapshot.counted.items()
+        },
         tried=Counter(snapshot.tried),
         requests=snapshot.requests,
         answered=snapshot.answered,

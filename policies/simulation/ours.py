@@ -177,13 +177,8 @@ class _Run:
         if self._pacer is not None:
             self._pacer.admit(now_s=0.0)
         decision = self._decide(row, among, DEFAULT_POLICY)
-        predicted = {
-            v.variant: (v.estimate.cost_usd, v.estimate.latency_s)
-            for v in decision.verdicts
-            if v.estimate is not None
-        }
         features, choice = self._world.queries.features[row], decision.choice or ""
-        self._learner.decided(TENANT, features, predicted=predicted, choice=choice)
+        self._learner.decided(TENANT, features, choice=choice, prompt_tokens=_REQUEST.prompt_tokens)
         if self._pacer is not None:
             able = [(v.worth, v.estimate.cost_usd) for v in decision.verdicts if v.estimate and v.worth is not None]
             self._pacer.foresee([worth for worth, _ in able], [cost_usd for _, cost_usd in able])
