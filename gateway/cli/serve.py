@@ -32,6 +32,9 @@ __all__ = ("serve",)
 
 BACKLOG = 2048
 
+TRAINER_RESTART_S = 5.0
+"""Before the trainer starts, and starts again after it ended."""
+
 Tell = Callable[[str], None]
 
 logger = logging.getLogger(__name__)
@@ -125,13 +128,11 @@ def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildP
 
 
 def _training_plans(context: CliContext, settings: Settings) -> list[PeriodicPlan]:
-    """The trainer, by `trilemma train`, which itself looks whether enough is new."""
-    training = settings.training
-    if not training.enabled:
+    """The trainer, by `trilemma train --watch`, which looks for new evidence until it is stopped."""
+    if not settings.training.enabled:
         return []
-    publish = ["--publish"] if training.publish == "auto" else []
-    argv = context.argv("gateway.cli", "train", "--if-due", *publish)
-    return [PeriodicPlan(name="trainer", argv=argv, interval_s=training.interval_s)]
+    argv = context.argv("gateway.cli", "train", "--watch")
+    return [PeriodicPlan(name="trainer", argv=argv, interval_s=TRAINER_RESTART_S)]
 
 
 def _listen(server: ServerSettings) -> socket.socket:
