@@ -22,6 +22,7 @@ from gateway.tenants.types import Tenant
 from policies.documents.yaml_text import decode_yaml
 from policies.errors import DocumentError
 from policies.objective import Ratio, Weights
+from policies.policy import Exploration, ExplorationMethod
 from policies.priorities import DEFAULT_PRIORITIES
 
 __all__ = (
@@ -77,14 +78,37 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `policy` section: routing when no published policy says otherwise."""
 
-    epsilon: Ratio = 0.05
-    """Share of traffic spread evenly over the feasible variants."""
-    temperature: Annotated[float, Meta(ge=0)] = 0.0
-    """Softmax temperature on utility; 0 always takes the best."""
+    exploration: Exploration = Exploration()
+    """How much is tried that is not thought best, as in a policy document."""
+    epsilon: Ratio | None = None
+    """Share of traffic spread evenly over the feasible variants; short for `exploration.epsilon`. 0 switches all
+    exploration off: no draws and no early answers either."""
+    temperature: Annotated[float, Meta(ge=0)] | None = None
+    """Above 0: a softmax on utility with this temperature in place of Thompson sampling; short for
+    `exploration: {method: epsilon_softmax, temperature: ...}`."""
     priorities: dict[str, Weights] = {}
-    """Weights behind a named hint, replacing the built-in ones."""
+    """Weights behind a named hint, replacing the built-in ones; prices, as in a policy document."""
     fallback: tuple[str, ...] = ()
     """Order in which variants are tried when estimates cannot be trusted; that of `variants` when empty."""
+
+    def __post_init__(self) -> None:
+        """A figure is stated in one place only."""
+        plain = Exploration()
+        for name in ("epsilon", "temperature"):
+            if getattr(self, name) is not None and getattr(self.exploration, name) != getattr(plain, name):
+                raise ValueError(f"policy.{name} and policy.exploration.{name} are both given")
+
+    def explored(self) -> Exploration:
+        """The exploration, with what is stated in short."""
+        found = self.exploration
+        if self.epsilon is not None:
+            found = msgspec.structs.replace(found, epsilon=self.epsilon)
+        if self.epsilon == 0.0:
+            found = msgspec.structs.replace(found, scale=0.0, first=0)
+        if self.temperature:
+            method = ExplorationMethod.EPSILON_SOFTMAX
+            found = msgspec.structs.replace(found, method=method, temperature=self.temperature)
+        return found
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,15 +125,18 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     enabled: bool = True
     """Train on schedule while the gateway serves."""
-    interval_s: Annotated[float, Meta(ge=60)] = 3600.0
-    """Between two looks whether enough is new in the log."""
+    interval_s: Annotated[float, Meta(ge=60)] = 60.0
+    """Least time between the starts of two trainings; whether one is due is looked at every few seconds."""
+    min_judged: Annotated[int, Meta(ge=20)] = 50
+    """Judged answers of the first training; later ones follow when there are half as many again, or when a variant
+    changed."""
     min_rows: Annotated[int, Meta(ge=50)] = 500
-    """Answered requests needed in the log, and as many new ones since the last training, to train on schedule."""
+    """Answered requests, judged or not, that are enough too: lengths and times are learned from all of them."""
     max_rows: Annotated[int, Meta(ge=50)] = 100_000
     """Of a longer log the newest so many are learned from."""
     publish: Literal["draft", "auto"] = "auto"
-    """`draft` leaves a policy document for a person to publish; `auto` puts estimators into force that do better on
-    held-out requests than those in force, and changes nothing else of the policy."""
+    """`auto` puts in force what does better on later requests than what is; `draft` only records it, for a person to
+    promote with `trilemma train --promote`."""
     shadow_share: Ratio = 0.02
     """Share of answered requests that the reference variant is asked too, once it is idle, to see whether it agrees;
     only requests that are decoded greedily and that the policy would let it answer. 0 switches this off."""

@@ -46,12 +46,14 @@ def epsilon_softmax(
 
 
 def cautious(belief: Belief, anchor: NDArray[np.intp] | int, *, caution: float) -> F64:
-    """Shifts less what is doubtful of them against the candidate that is best on the tenant's traffic.
+    """Shifts, less what is doubtful of any advantage over the candidate that is best on the tenant's traffic.
 
-    `shift_a - caution * sd(shift_a - shift_anchor)`: a request sets a candidate apart only as far as that is sure.
-    Shape (k,), or (n, k) for n anchors.
+    Of `shift_a - shift_anchor` only what exceeds `caution` standard deviations counts where it is positive: a request
+    sets a candidate apart only as far as that is sure, and none is thought worse for being unknown. Shape (k,), or
+    (n, k) for n anchors.
     """
-    shifts: F64 = belief.shift - caution * belief.doubt[anchor]
+    ahead = belief.shift - belief.shift[anchor, None] if np.ndim(anchor) else belief.shift - belief.shift[anchor]
+    shifts: F64 = belief.shift - np.minimum(np.maximum(ahead, 0.0), caution * belief.doubt[anchor])
     return shifts
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from policies.features.types import Features
-from policies.types import CandidateState
+from policies.types import Candidate, CandidateState
 
-__all__ = ("Sample",)
+__all__ = ("Sample", "candidate_then")
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One answered request, as the log has it."""
 
     decision_id: str = ""
@@ -37,9 +37,20 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """None where the answer was not streamed, too."""
     latency_s: float | None
     """None, with the other times, where more than one attempt was needed."""
+    first_token_s: float | None = None
+    """What the variant itself took to the first token of a stream, without waiting in the gateway."""
+    answer_s: float | None = None
+    """What the variant itself took for an answer that came as a whole."""
     cost_usd: float
     features: Features | None
     quality: float | None = None
     """In [0, 1]; None where nobody judged the answer."""
     quality_weight: float = 0.0
     """How much the judgement counts; 0 without one."""
+
+
+def candidate_then(sample: Sample, now: Candidate) -> Candidate:
+    """A variant as it stood when a sample was decided, with the profile and the prices it has now."""
+    return msgspec.structs.replace(
+        now, state=sample.state, queued=sample.queued, running=sample.running, starts_in_s=sample.starts_in_s
+    )

@@ -14,6 +14,7 @@ from gateway.cli.context import CliContext
 from gateway.cli.decisions import decisions
 from gateway.cli.demo import demo
 from gateway.cli.init import init
+from gateway.cli.learning import learning
 from gateway.cli.policy import policy
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
@@ -67,6 +68,7 @@ for command in (
     variants,
     calibrate,
     train,
+    learning,
     policy,
     tenants,
     traces,

@@ -12,6 +12,7 @@ from gateway.cli.context import CliContext, failures, print_json
 from gateway.cli.field_table import field_table
 from gateway.cli.policy_views import (
     diffed,
+    estimators_text,
     found_text,
     known_to,
     opened_store,
@@ -25,12 +26,13 @@ from gateway.clock import SYSTEM_CLOCK
 from gateway.policyops.errors import PolicyOpsError, RefusedError
 from gateway.policyops.publish import publish as publish_text
 from gateway.policyops.publish import was_in_force
+from policies.documents.findings import Severity
 from policies.documents.lint import errors_among
 from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
 from policies.errors import DocumentError
 
-__all__ = ("policy",)
+__all__ = ("policy", "user_here")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,12 +42,12 @@ _file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_
 
 def _who_and_why(command: Command) -> Command:
     """The options of everything that changes what is in force."""
-    author = click.option("--author", default=_user, show_default="you", help="Who is doing it, for the history.")
+    author = click.option("--author", default=user_here, show_default="you", help="Who is doing it, for the history.")
     reason = click.option("--reason", required=True, help="Why, for whoever reads the history.")
     return author(reason(command))
 
 
-def _user() -> str:
+def user_here() -> str:
     """The name of whoever runs the command; containers may have none."""
     import getpass
 
@@ -66,13 +68,14 @@ def policy() -> None:
 @click.pass_obj
 def lint(context: CliContext, file: Path, *, as_json: bool) -> None:
     """Check a document; exit code 1 when it has errors, each with its line."""
-    findings = lint_text(read_text(file), known=known_to(context), source_name=str(file))
+    text = read_text(file)
+    findings = lint_text(text, known=known_to(context, text), source_name=str(file))
     errors = errors_among(findings)
     if as_json:
         print_json({"file": str(file), "ok": not errors, "findings": findings})
     else:
         print_findings(findings, source_name=str(file))
-        if not findings:
+        if all(finding.severity is Severity.NOTE for finding in findings):
             click.echo(f"{file}: ok")
     if errors:
         raise SystemExit(1)
@@ -88,7 +91,8 @@ def publish(context: CliContext, file: Path, *, author: str, reason: str, once: 
     """Put a document in force, without a restart; exit code 1 and no change when the lint finds errors."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    name, text, known = str(file), read_text(file), known_to(context, tenants="stored")
+    name, text = str(file), read_text(file)
+    known = known_to(context, text, tenants="stored")
     if once and _was_in_force(context, text, source_name=name):
         click.echo(f"{name} was in force before: nothing is changed", err=True)
         if as_json:
@@ -140,6 +144,7 @@ def rollback(context: CliContext, version: int | None, *, author: str, reason: s
         print_json({"version": found})
     else:
         click.echo(f"{found.name} is in force again as version {found.version} ({found.hash})")
+        click.echo(f"estimators: {estimators_text(found)}")
 
 
 @policy.command("list")
@@ -194,6 +199,29 @@ def diff(context: CliContext, before: str, after: str, *, as_json: bool) -> None
     click.echo("\n".join(map(str, changes)) or "nothing changes in meaning")
     if lines:
         click.echo(f"\n{lines}")
+
+
+@policy.command()
+@click.argument("source", metavar="FILE|VERSION")
+@_json
+@click.pass_obj
+def upgrade(context: CliContext, source: str, *, as_json: bool) -> None:
+    """Print a document of schema version 1 as version 2; standard error says what changes in meaning.
+
+    Nothing is changed: redirect the text into a file, check it, and publish it.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from policies.documents.upgrade import upgraded
+
+    with failures(SQLAlchemyError, PolicyOpsError, DocumentError):
+        found = upgraded(found_text(context, source), source_name=source)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(found.text, nl=False)
+    for line in found.changes or (f"{source} is of schema version 2 already.",):
+        click.echo(line, err=True)
 
 
 @policy.command()

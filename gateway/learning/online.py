@@ -13,18 +13,17 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
-from policies.estimators.latency import CARD, LatencyModel
+from policies.estimators.latency import LatencyModel
 from policies.features.types import Features
 from policies.learner.fit import Fit
 from policies.learner.learner import Learner
 from policies.learner.posterior import solve
 from policies.samples import Sample
-from policies.signals import label
+from policies.signals import label, subject
 from policies.types import CandidateState
 
 __all__ = ("OnlineLearner",)
@@ -46,7 +45,7 @@ class _Recent:
     sample: Sample | None = None
     """Once it was answered in a way that teaches something."""
     judgements: dict[tuple[str, str], ObservationRow] = field(default_factory=dict)
-    """The latest of each source and name."""
+    """The latest of each source and subject."""
 
 
 class OnlineLearner:
@@ -90,14 +89,23 @@ class OnlineLearner:
             except Exception:
                 logger.exception("decision %s is not learned from", sample.decision_id)
 
-    async def adopt(
-        self, fit: Fit, *, latency: LatencyModel = CARD, samples: Callable[[], Sequence[Sample]] = list
-    ) -> None:
+    def deliver_all(self, samples: Sequence[Sample]) -> None:
+        """Take all that the log holds, before anything was decided; choices of earlier runs count as tried."""
+        self._learner.absorb_all(samples)
+        self._learner.tried.update(sample.variant for sample in samples)
+        self._learner.requests += len(samples)
+        for sample in samples[-1:]:
+            self._touched[sample.tenant] = None
+
+    def restore(self, learner: Learner) -> None:
+        """Continue with a learner of an earlier process, before anything was decided."""
+        self._learner = learner
+
+    async def adopt(self, fit: Fit, *, samples: Callable[[], Sequence[Sample]] = list) -> None:
         """Put another fit in force: a successor is built on a thread, and takes what has arrived meanwhile.
 
         Args:
             fit: How requests are seen from now on.
-            latency: How times are predicted.
             samples: Reads what is to be counted under the fit; blocks.
 
         Raises:
@@ -105,19 +113,26 @@ class OnlineLearner:
         """
         handover, self._arrived = self._learner.handover(), []
         tenants = list(self._touched) or [recent.decision.tenant for recent in list(self._recent.values())[-1:]]
+        latency = self._learner.latency
         try:
             successor = await asyncio.to_thread(lambda: _built(handover.taken_up, fit, samples(), latency, tenants))
             for sample in self._arrived:
                 successor.absorb(sample)
         finally:
             self._arrived = None
+        successor.latency = self._learner.latency
         self._learner = successor
         self.switches += 1
         self._wake.set()
 
+    def inherit(self, parents: Mapping[str, str]) -> None:
+        """Say which variants on trial start from which others."""
+        self._learner.parents = dict(parents)
+
     def replace_latency(self, latency: LatencyModel) -> None:
-        """Predict times in another way from now on."""
+        """Predict times in another way from now on: what was corrected about the former one says nothing of it."""
         self._learner.latency = latency
+        self._learner.corrections.clear()
 
     async def settle(self) -> None:
         """Renew every posterior that is due; returns when none is."""
@@ -146,7 +161,7 @@ class OnlineLearner:
             recent.sample = _sample(recent.decision, row)
             self._learn(recent)
         else:
-            recent.judgements[row.source, row.name] = row
+            recent.judgements[row.source, subject(row.source, row.name)] = row
             self._learn(recent)
 
     def _decided(self, row: DecisionRow) -> None:
@@ -157,7 +172,13 @@ class OnlineLearner:
             self._recent.popitem(last=False)
         if row.choice is not None:
             features = row.features if isinstance(row.features, Features) else None
-            self._learner.decided(row.tenant, features, predicted=_predicted(row.candidates), choice=row.choice)
+            self._learner.decided(
+                row.tenant,
+                features,
+                choice=row.choice,
+                prompt_tokens=row.prompt_tokens,
+                limit_tokens=row.max_completion_tokens,
+            )
 
     def _learn(self, recent: _Recent) -> None:
         if recent.sample is None:
@@ -192,15 +213,6 @@ def _built(
     return learner
 
 
-def _predicted(candidates: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Predicted cost and latency by variant, of a row's candidates."""
-    return {
-        verdict["variant"]: (float(estimate["cost_usd"]), float(estimate["latency_s"]))
-        for verdict in candidates
-        if (estimate := verdict.get("estimate"))
-    }
-
-
 def _sample(decision: DecisionRow, outcome: OutcomeRow) -> Sample | None:
     """The request as a sample without a label; None where it teaches nothing."""
     # Which answers a cascade passes on depends on how good they are: they would teach a wrong quality.
@@ -228,6 +240,8 @@ def _sample(decision: DecisionRow, outcome: OutcomeRow) -> Sample | None:
         ttft_s=outcome.ttft_s if alone else None,
         tpot_s=outcome.tpot_s if alone else None,
         latency_s=outcome.latency_s if alone else None,
+        first_token_s=outcome.stages.get("first_token") if alone and outcome.streamed else None,
+        answer_s=outcome.stages.get("upstream") if alone and not outcome.streamed else None,
         cost_usd=outcome.cost_usd,
         features=decision.features if isinstance(decision.features, Features) else None,
     )

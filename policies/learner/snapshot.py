@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -20,10 +21,11 @@ from policies.learner.fit import Fit
 from policies.learner.learner import Counted, Learner
 from policies.learner.model import JointModel, Receipt
 from policies.learner.moments import Moments
-from policies.learner.posterior import Variances
+from policies.learner.posterior import Variances, solve
+from policies.learner.traffic import Traffic
 from policies.types import Profile
 
-__all__ = ("MAX_BYTES", "decode", "encode")
+__all__ = ("MAX_BYTES", "Snapshot", "decode", "encode", "taken")
 
 F64 = NDArray[np.float64]
 
@@ -44,7 +46,9 @@ class _Model(msgspec.Struct, frozen=True, kw_only=True):
     records: int
 
 
-class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A learner at one moment."""
+
     format: int
     fit: str
     groups: bytes
@@ -57,19 +61,21 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     answered: int
     judged: int
-    traffic: list[tuple[str, int, bytes, dict[str, tuple[float, float, float]]]]
+    traffic: list[tuple[str, int, bytes, float, float]]
+    """Tenant, requests, mean vector, mean prompt tokens, mean of 1 / limit."""
+    corrections: dict[str, dict[str, list[list[float]]]] = {}
     note: bytes = b""
 
 
-def encode(learner: Learner, *, note: bytes = b"") -> bytes:
-    """The bytes of a learner.
+def taken(learner: Learner, *, note: bytes = b"") -> Snapshot:
+    """A learner as it is now; quick, so that what is slow can be done elsewhere.
 
     Args:
         learner: Not changed meanwhile.
         note: Kept with it for its owner.
     """
     state = learner.state()
-    snapshot = _Snapshot(
+    return Snapshot(
         format=FORMAT,
         fit=learner.fit.hash,
         groups=learner.fit.basis.arrays()["groups"].astype("<i4").tobytes(),
@@ -81,9 +87,16 @@ def encode(learner: Learner, *, note: bytes = b"") -> bytes:
         requests=learner.requests,
         answered=learner.answered,
         judged=learner.judged,
-        traffic=[(name, t.requests, t.mean.tobytes(), t.predicted) for name, t in state.traffic.items()],
+        traffic=[
+            (name, t.requests, t.mean.tobytes(), t.prompt_tokens, t.per_limit) for name, t in state.traffic.items()
+        ],
+        corrections=learner.corrections.snapshot(),
         note=note,
     )
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Its bytes."""
     return zlib.compress(msgspec.msgpack.encode(snapshot), level=1)
 
 
@@ -95,7 +108,7 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
     """
     try:
         inflate = zlib.decompressobj()
-        snapshot = msgspec.msgpack.decode(inflate.decompress(data, MAX_BYTES), type=_Snapshot)
+        snapshot = msgspec.msgpack.decode(inflate.decompress(data, MAX_BYTES), type=Snapshot)
         if not inflate.eof or snapshot.format != FORMAT or snapshot.fit != fit.hash:
             raise ArtifactError("the snapshot was taken under another fit, or by another version")
         learner = Learner(fit, latency=latency)
@@ -104,8 +117,12 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
         state = learner.state()
         _model_in(snapshot.quality, state.quality)
         _model_in(snapshot.length, state.length)
-        for name, requests, mean, predicted in snapshot.traffic:
-            learner.restore_traffic(name, requests, _floats(mean, (fit.basis.size,)), predicted)
+        learner.corrections.restore(snapshot.corrections)
+        for name, requests, mean, prompt_tokens, per_limit in snapshot.traffic:
+            traffic = Traffic(fit.basis.size)
+            traffic.requests, traffic.mean = requests, _floats(mean, (fit.basis.size,))
+            traffic.prompt_tokens, traffic.per_limit = prompt_tokens, per_limit
+            learner.restore_traffic(name, traffic)
     except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the snapshot cannot be read: {error}") from None
     learner.restore_counts(
@@ -161,6 +178,9 @@ def _model_in(stored: _Model, model: JointModel) -> None:
         for tenant, (s, o, noise) in stored.variances.items()
     }
     model.restore(tenants, variances, changes=stored.changes, records=stored.records)
+    for tenant in variances:
+        # Another evidence step would move predictions although nothing was learned.
+        model.take(tenant, solve(replace(model.problem(tenant), steps=0)))
 
 
 def _floats(data: bytes, shape: tuple[int, ...]) -> F64:

@@ -1,16 +1,15 @@
-"""What a tenant asks for: the mean of its recent requests, and what each variant was predicted to take for them."""
+"""What a tenant asks for: the mean of its recent requests."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.features.types import Features
 from policies.learner.basis import Basis
-from policies.types import Candidate, Estimate
 
 __all__ = ("AllTraffic", "Traffic")
 
@@ -33,42 +32,34 @@ class Traffic:
         self.mean: F64 = np.zeros(size)
         """Of the vectors."""
         self.requests = 0
+        self.prompt_tokens = 0.0
+        """Mean."""
+        self.per_limit = 0.0
+        """Mean of 1 / the caller's limit on an answer's tokens; 0 where none is given."""
         self._latest: deque[Features] = deque(maxlen=KEPT)
-        self.predicted: dict[str, tuple[float, float, float]] = {}
-        """Mean cost (USD) and latency (s) by variant, and the requests behind them."""
 
-    def add(self, z: F64, features: Features | None, predicted: Mapping[str, tuple[float, float]]) -> None:
-        """Count a request with the cost and the latency predicted for each variant."""
+    def add(self, z: F64, features: Features | None, *, prompt_tokens: float, limit_tokens: float | None) -> None:
+        """Count a request."""
         self.requests += 1
-        self.mean += (z - self.mean) / min(self.requests, MEMORY)
+        step = 1.0 / min(self.requests, MEMORY)
+        self.mean += step * (z - self.mean)
+        self.prompt_tokens += step * (prompt_tokens - self.prompt_tokens)
+        self.per_limit += step * ((1.0 / limit_tokens if limit_tokens else 0.0) - self.per_limit)
         if features is not None:
             self._latest.append(features)
-        for name, (usd, latency_s) in predicted.items():
-            mean_usd, mean_s, seen = self.predicted.get(name, (0.0, 0.0, 0.0))
-            seen = min(seen + 1.0, MEMORY)
-            self.predicted[name] = (mean_usd + (usd - mean_usd) / seen, mean_s + (latency_s - mean_s) / seen, seen)
-
-    def usual(self, candidates: Sequence[Candidate], estimates: Sequence[Estimate]) -> F64:
-        """Mean predicted cost and latency of candidates, as now estimated where there is none; shape (2, k)."""
-        found = self.predicted
-        means = [
-            found.get(c.name, (e.cost_usd, e.latency_s, 0.0)) for c, e in zip(candidates, estimates, strict=True)
-        ]
-        usual: F64 = np.array(means).T[:2]
-        return usual
 
     def copy(self) -> Traffic:
         """The same, independent of this one."""
         made = Traffic(len(self.mean))
-        made.requests, made.predicted, made.mean = self.requests, dict(self.predicted), self.mean.copy()
+        made.requests, made.mean = self.requests, self.mean.copy()
+        made.prompt_tokens, made.per_limit = self.prompt_tokens, self.per_limit
         made._latest.extend(self._latest)
         return made
 
     def rebased(self, basis: Basis) -> Traffic:
         """The same requests as another basis sees them."""
-        made = Traffic(basis.size)
-        made.requests, made.predicted = self.requests, dict(self.predicted)
-        made._latest.extend(self._latest)
+        made = self.copy()
+        made.mean = np.zeros(basis.size)
         if made._latest:
             made.mean = np.mean([basis.vector(features) for features in made._latest], axis=0)
         return made
@@ -87,16 +78,12 @@ class AllTraffic:
         """Each tenant's, and under an empty name that of all together."""
         return {"": self._together} | dict(self._by_tenant)
 
-    def restore(
-        self, tenant: str, requests: int, mean: F64, predicted: dict[str, tuple[float, float, float]]
-    ) -> None:
+    def restore(self, tenant: str, traffic: Traffic) -> None:
         """Continue with a tenant's traffic, as `by_tenant` names it."""
-        made = Traffic(self._size)
-        made.requests, made.mean, made.predicted = requests, mean, predicted
         if tenant:
-            self._by_tenant[tenant] = made
+            self._by_tenant[tenant] = traffic
         else:
-            self._together = made
+            self._together = traffic
 
     def of(self, tenant: str) -> Traffic:
         """A tenant's traffic; that of all together while it has none."""
@@ -104,7 +91,7 @@ class AllTraffic:
         return self._together if found is None or not found.requests else found
 
     def add(
-        self, tenant: str, z: F64, features: Features | None, predicted: Mapping[str, tuple[float, float]]
+        self, tenant: str, z: F64, features: Features | None, *, prompt_tokens: float, limit_tokens: float | None
     ) -> None:
         """Count a request of a tenant."""
         own = self._by_tenant.get(tenant)
@@ -114,7 +101,7 @@ class AllTraffic:
                 self._by_tenant.popitem(last=False)
         self._by_tenant.move_to_end(tenant)
         for traffic in (own, self._together):
-            traffic.add(z, features, predicted)
+            traffic.add(z, features, prompt_tokens=prompt_tokens, limit_tokens=limit_tokens)
 
     def copy(self) -> AllTraffic:
         """The same, independent of this one."""

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.features.types import Features
-from policies.samples import Sample
-from policies.types import Candidate
+from policies.samples import Sample, candidate_then
 
 __all__ = ("Dataset", "Sample", "candidate_then")
 
@@ -83,10 +81,3 @@ _NUMBERS = (
     "created_at_s", "propensity", "prompt_tokens", "completion_tokens", "ttft_s", "tpot_s", "latency_s", "cost_usd",
     "quality", "quality_weight",
 )  # fmt: skip
-
-
-def candidate_then(sample: Sample, now: Candidate) -> Candidate:
-    """A variant as it stood when a sample was decided, with the profile and the prices it has now."""
-    return msgspec.structs.replace(
-        now, state=sample.state, queued=sample.queued, running=sample.running, starts_in_s=sample.starts_in_s
-    )
