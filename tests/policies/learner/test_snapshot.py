@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from policies.errors import ArtifactError
 from policies.learner.fit import Fit, first_fit
 from policies.learner.learner import Learner
-from policies.learner.snapshot import decode, encode
+from policies.learner.snapshot import decode, encode, taken
 from policies.training.basis import fit_basis
 from tests.learner_worlds import QUESTION, answer, answers, candidates
 from tests.policy_strategies import request
@@ -27,7 +27,7 @@ def taught(fit: Fit, *, count: int = 200) -> Learner:
     learner.introduce({c.name: c.profile for c in TWO})
     for n, sample in enumerate(answers(count, seed=0, features=[*HERE.features, QUESTION])):
         tenant = f"t{n % 3}"
-        learner.decided(tenant, sample.features, predicted={"full": (2.0, 1.0)}, choice=sample.variant)
+        learner.decided(tenant, sample.features, choice=sample.variant, prompt_tokens=10)
         learner.absorb(msgspec.structs.replace(sample, tenant=tenant))
         learner.settle(tenant)
     return learner
@@ -45,7 +45,7 @@ def believed(learner: Learner, tenant: str) -> np.ndarray:
 @pytest.mark.parametrize("fit", [first_fit(), FIT], ids=["the first fit", "a fitted one"])
 def test_it_goes_on_as_if_nothing_had_happened(fit: Fit) -> None:
     learner = taught(fit)
-    again, note = decode(encode(learner, note=b"as far as row 7"), fit=fit)
+    again, note = decode(encode(taken(learner, note=b"as far as row 7")), fit=fit)
     assert note == b"as far as row 7"
     more = answers(40, seed=9, features=HERE.features)
     for at in (learner, again):
@@ -60,7 +60,7 @@ def test_it_goes_on_as_if_nothing_had_happened(fit: Fit) -> None:
 
 def test_what_was_counted_before_is_not_counted_again_and_can_be_replaced() -> None:
     learner = taught(FIT)
-    again, _ = decode(encode(learner), fit=FIT)
+    again, _ = decode(encode(taken(learner)), fit=FIT)
     some = [
         msgspec.structs.replace(s, tenant=f"t{n % 3}")
         for n, s in enumerate(answers(200, seed=0, features=[*HERE.features, QUESTION]))
@@ -84,7 +84,7 @@ def test_a_judgement_that_a_change_had_scaled_down_is_taken_back_for_as_much_aft
         learner.absorb(sample)
         learner.settle("default")
     assert learner.changes["full"]
-    again, _ = decode(encode(learner), fit=FIT)
+    again, _ = decode(encode(taken(learner)), fit=FIT)
     assert again.changes == learner.changes
     for at in (learner, again):
         for sample in some:
@@ -95,10 +95,10 @@ def test_a_judgement_that_a_change_had_scaled_down_is_taken_back_for_as_much_aft
 
 def test_a_snapshot_of_another_fit_is_refused() -> None:
     with pytest.raises(ArtifactError, match="another fit"):
-        decode(encode(taught(FIT, count=5)), fit=first_fit())
+        decode(encode(taken(taught(FIT, count=5))), fit=first_fit())
 
 
-STORED = encode(taught(FIT, count=20))
+STORED = encode(taken(taught(FIT, count=20)))
 
 
 @given(st.lists(st.tuples(st.integers(0, len(STORED) - 1), st.integers(0, 255)), max_size=3), st.integers(0, 50))
