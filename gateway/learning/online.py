@@ -23,7 +23,7 @@ from policies.learner.fit import Fit
 from policies.learner.learner import Learner
 from policies.learner.posterior import solve
 from policies.samples import Sample
-from policies.signals import label
+from policies.signals import label, subject
 from policies.types import CandidateState
 
 __all__ = ("OnlineLearner",)
@@ -45,7 +45,7 @@ class _Recent:
     sample: Sample | None = None
     """Once it was answered in a way that teaches something."""
     judgements: dict[tuple[str, str], ObservationRow] = field(default_factory=dict)
-    """The latest of each source and name."""
+    """The latest of each source and subject."""
 
 
 class OnlineLearner:
@@ -161,7 +161,7 @@ class OnlineLearner:
             recent.sample = _sample(recent.decision, row)
             self._learn(recent)
         else:
-            recent.judgements[row.source, row.name] = row
+            recent.judgements[row.source, subject(row.source, row.name)] = row
             self._learn(recent)
 
     def _decided(self, row: DecisionRow) -> None:
