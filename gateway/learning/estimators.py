@@ -94,9 +94,12 @@ class ActiveEstimator:
     @property
     def current(self) -> Estimator:
         """The estimator in force."""
-        if self._off or self._policies.current.learning is LearnedUse.NONE:
-            return _CARDS
-        return self._online.learner
+        return _CARDS if self._nothing_learned else self._online.learner
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """Content hash by kind of what decides now; a kind that is not named is as it was before any training."""
+        return {} if self._nothing_learned else dict(self._in_force)
 
     @property
     def tried(self) -> Mapping[str, int]:
@@ -106,7 +109,11 @@ class ActiveEstimator:
     @property
     def stats(self) -> EstimatorStats:
         """How following goes."""
-        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self._in_force))
+        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self.in_force))
+
+    @property
+    def _nothing_learned(self) -> bool:
+        return self._off or self._policies.current.learning is LearnedUse.NONE
 
     async def refresh(self) -> None:
         """Put in force what policy and database say. Never raises."""
