@@ -142,13 +142,16 @@ class ActiveEstimator:
         policy = self._policies.current
         self._off = learned.off
         self._online.inherit({trial.variant: trial.parent for trial in policy.trials if trial.parent is not None})
-        wanted = trainings.used_by(policy, learned.in_force)
-        latency = wanted.get(LATENCY, "")
-        if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
-            await self._use_latency(latency)
+        # What is not used for now is kept: it goes on learning, and is there at once when it is used again.
+        wanted = {**learned.in_force, **policy.estimators}
         cascade = wanted.get(CASCADE, "")
         if cascade != self._in_force.get(CASCADE, "") and cascade not in self._refused:
             await self._use_cascade(cascade)
+        if learned.off:
+            return
+        latency = wanted.get(LATENCY, "")
+        if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
+            await self._use_latency(latency)
         answers = wanted.get(ANSWERS, "")
         if answers != self._in_force.get(ANSWERS, "") and answers not in self._refused:
             await self._use_answers(answers)
