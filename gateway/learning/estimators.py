@@ -132,10 +132,15 @@ class ActiveEstimator:
             await self.refresh()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def restored(self, learner_fit: str) -> None:
-        """A snapshot was restored that was taken under this fit."""
-        if learner_fit:
-            self._in_force[ANSWERS] = learner_fit
+    @property
+    def latency(self) -> str:
+        """Content hash of what the learner predicts times by, whether it decides or not; empty for cards."""
+        return self._in_force.get(LATENCY, "")
+
+    def restored(self, *, answers: str, latency: str) -> None:
+        """The learner is one of a snapshot, which was taken under these."""
+        self._note(ANSWERS, answers)
+        self._note(LATENCY, latency)
 
     async def _follow(self) -> None:
         learned = await asyncio.to_thread(self._learned)
