@@ -37,7 +37,9 @@ def predicted(online: OnlineLearner, tenant: str = "zoo") -> list[Estimate]:
     return list(online.learner.estimate(request(tenant=tenant, features=FEATURES), CANDIDATES))
 
 
-def answer(log: DecisionLog, name: str, *, variant: str = "quantized", score: float | None = None) -> None:
+def answer(
+    log: DecisionLog, name: str, *, variant: str = "quantized", score: float | None = None, at_s: float = 0.0
+) -> None:
     """Record a request that a process has decided and answered, and its judgement if there is one."""
     verdicts = [{"variant": each, "state": "warm"} for each in NAMES]
     log.record(
@@ -117,7 +119,13 @@ def close(before: Sequence[Estimate], after: Sequence[Estimate], *, within: floa
 async def learned(running: Process, *, count: int = 60, prefix: str = "dec") -> None:
     """Let it answer and be told how good that was."""
     for number in range(count):
-        answer(running.log, f"{prefix}_{number}", variant=NAMES[number % 2], score=float(number % 4 == 0))
+        answer(
+            running.log,
+            f"{prefix}_{number}",
+            variant=NAMES[number % 2],
+            score=float(number % 4 == 0),
+            at_s=float(number),
+        )
         await running.online.settle()
     await running.log.flush()
 
