@@ -114,13 +114,17 @@ class Learner:
         factors = tuple(self.corrections.factors(candidate.name, now_s=request.now_s) for candidate in candidates)
         tokens = self._tokens(z, places, limit=float(request.max_completion_tokens or math.inf))
         times = self._times(candidates, factors, tokens, prompt_tokens=request.prompt_tokens)
-        levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
+        traffic = self._traffic.of(request.tenant)
+        if not traffic.requests:  # Then the tenant's traffic is this request.
+            traffic = Traffic(self.fit.basis.size)
+            traffic.add(z, None, prompt_tokens=request.prompt_tokens, limit_tokens=request.max_completion_tokens)
+        levels, posterior = self._level_of(request.tenant, traffic), self._quality.posterior(request.tenant)
         at, moved = between(posterior.covariances(np.array((z, z - levels.z))), places)
         score = posterior.means(z)[places]
         rows = np.array((score, np.sqrt(np.maximum(at.diagonal(), 0.0)), tokens.mean, *times)).T.tolist()
         estimates = [estimated(request, c, row) for c, row in zip(candidates, rows, strict=True)]
         own, level = moved.diagonal(), levels.mean[places]
-        usual = self._usual(request.tenant, candidates, places, factors)
+        usual = self._usual(levels, candidates, places, factors)
         belief = Belief(
             level=level,
             draws=levels.draws if len(places) == len(levels.draws) and in_order(places) else levels.draws[places],
@@ -340,13 +344,13 @@ class Learner:
 
     def _usual(
         self,
-        tenant: str,
+        levels: Levels,
         candidates: Sequence[Candidate],
         places: NDArray[np.intp],
         factors: tuple[TimeFactors, ...],
     ) -> F64:
         """Cost and latency of each on the tenant's mean request, when nothing else runs; shape (2, k)."""
-        levels, traffic = self._level_of(tenant), self._traffic.of(tenant)
+        traffic = levels.traffic
         key = (tuple(candidate.name for candidate in candidates), tuple(rounded(factor) for factor in factors))
         if (held := levels.usual.get(key)) is not None:
             return held
@@ -372,9 +376,9 @@ class Learner:
         found = name if name in names else self.parents.get(name, "")
         return names.index(found) if found in names else None
 
-    def _level_of(self, tenant: str) -> Levels:
+    def _level_of(self, tenant: str, traffic: Traffic) -> Levels:
         """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
-        posterior, traffic = self._quality.posterior(tenant), self._traffic.of(tenant)
+        posterior = self._quality.posterior(tenant)
         held = self._levels.get(tenant)
         if (
             held is not None
@@ -383,7 +387,7 @@ class Learner:
             and traffic.requests - held.requests <= held.requests // 20
         ):
             return held
-        z = traffic.mean.copy() if traffic.requests else self.fit.basis.vector(None)
+        z = traffic.mean.copy()
         root = np.linalg.cholesky(posterior.covariances(z[None])[0] + _JITTER * np.eye(len(posterior.mean)))
         made = Levels(
             posterior=posterior,

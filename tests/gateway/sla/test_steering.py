@@ -29,7 +29,7 @@ LONG = 1e7
 
 async def ask(services: Services, tenant: Tenant, *, stream: bool = False) -> Exchange:
     """One request of a tenant, answered."""
-    body = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": %s}'
+    body = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 5, "stream": %s}'
     body %= b"true" if stream else b"false"
     exchange = Exchange(
         clamped(parse_chat(body, {}), tenant),
