@@ -11,16 +11,22 @@ import msgspec
 
 from policies.policy import Policy
 
-__all__ = ("content_hash", "stated")
+__all__ = ("content_hash", "digest", "stated")
 
 
 def content_hash(policy: Policy) -> str:
     """Twelve hex digits over everything that is stated in a policy but its hash; equal content has equal digits.
 
     What is at its default is not stated: a later version may add fields, and old policies keep their hashes. A
-    default itself, once released, never changes, being part of what stored documents mean.
+    default itself, once released, never changes, being part of what stored documents mean. The formula is always
+    stated, because documents of schema version 1, whose hashes are kept, did not state theirs.
     """
     content = stated(msgspec.structs.replace(policy, hash=""))
+    return digest(content | {"formula": policy.formula.value})
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Twelve hex digits over plain values, whatever the order of their keys."""
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:12]
 
 

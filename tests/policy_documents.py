@@ -33,7 +33,7 @@ KNOWN = Known(
 
 def a_document(name: str = "p", *, epsilon: float = 0.1, fallback: str = "[quantized, full, distilled]") -> str:
     """A sound document; another epsilon is another policy."""
-    return f"schema_version: 1\nname: {name}\nexploration: {{epsilon: {epsilon}}}\nfallback: {fallback}\n"
+    return f"schema_version: 2\nname: {name}\nexploration: {{epsilon: {epsilon}}}\nfallback: {fallback}\n"
 
 
 def published(store: PolicyStore, *, epsilon: float) -> Version:

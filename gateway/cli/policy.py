@@ -12,6 +12,7 @@ from gateway.cli.context import CliContext, failures, print_json
 from gateway.cli.field_table import field_table
 from gateway.cli.policy_views import (
     diffed,
+    estimators_text,
     found_text,
     known_to,
     opened_store,
@@ -25,6 +26,7 @@ from gateway.clock import SYSTEM_CLOCK
 from gateway.policyops.errors import PolicyOpsError, RefusedError
 from gateway.policyops.publish import publish as publish_text
 from gateway.policyops.publish import was_in_force
+from policies.documents.findings import Severity
 from policies.documents.lint import errors_among
 from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
@@ -72,7 +74,7 @@ def lint(context: CliContext, file: Path, *, as_json: bool) -> None:
         print_json({"file": str(file), "ok": not errors, "findings": findings})
     else:
         print_findings(findings, source_name=str(file))
-        if not findings:
+        if all(finding.severity is Severity.NOTE for finding in findings):
             click.echo(f"{file}: ok")
     if errors:
         raise SystemExit(1)
@@ -140,6 +142,7 @@ def rollback(context: CliContext, version: int | None, *, author: str, reason: s
         print_json({"version": found})
     else:
         click.echo(f"{found.name} is in force again as version {found.version} ({found.hash})")
+        click.echo(f"estimators: {estimators_text(found)}")
 
 
 @policy.command("list")
@@ -194,6 +197,29 @@ def diff(context: CliContext, before: str, after: str, *, as_json: bool) -> None
     click.echo("\n".join(map(str, changes)) or "nothing changes in meaning")
     if lines:
         click.echo(f"\n{lines}")
+
+
+@policy.command()
+@click.argument("source", metavar="FILE|VERSION")
+@_json
+@click.pass_obj
+def upgrade(context: CliContext, source: str, *, as_json: bool) -> None:
+    """Print a document of schema version 1 as version 2; standard error says what changes in meaning.
+
+    Nothing is changed: redirect the text into a file, check it, and publish it.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from policies.documents.upgrade import upgraded
+
+    with failures(SQLAlchemyError, PolicyOpsError, DocumentError):
+        found = upgraded(found_text(context, source), source_name=source)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(found.text, nl=False)
+    for line in found.changes or (f"{source} is of schema version 2 already.",):
+        click.echo(line, err=True)
 
 
 @policy.command()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "diffed",
+    "estimators_text",
     "evaluated",
     "found_text",
     "known_to",
@@ -97,8 +98,18 @@ def shown(context: CliContext, store: PolicyStore, version: Version | None) -> s
         policy = policy_from(context.settings())
         text = encode_document(document_in_force(store, configured=policy))
         return f"# Nothing is published: the configuration's policy ({policy.hash}).\n{text}"
-    where = f"version {version.version}, {version.state}, {version.hash}"
+    where = f"version {version.version}, {version.state}, {version.hash}, estimators: {estimators_text(version)}"
     return f"# {where}, by {version.author} at {_when(version.created_at_s)}\n{version.text}"
+
+
+def estimators_text(version: Version) -> str:
+    """Which estimators a version uses, in words."""
+    from gateway.policyops.watcher import estimators_of
+
+    used = estimators_of(version)
+    if isinstance(used, dict):
+        return "pinned: " + ", ".join(f"{kind} {content}" for kind, content in used.items())
+    return used or "unknown: the text cannot be read"
 
 
 def print_findings(findings: Sequence[Finding], *, source_name: str) -> None:

@@ -9,7 +9,8 @@ from typing import Literal
 from gateway.console.amounts import moment
 from gateway.console.facts import Fact
 from gateway.policyops.types import Activation, State, Version
-from policies.documents.compile import document_of
+from gateway.policyops.watcher import estimators_of
+from policies.documents.compile import document_of, estimators_used
 from policies.documents.diff import unified
 from policies.documents.schema import encode_document
 from policies.policy import Policy
@@ -76,6 +77,7 @@ def policy_view(
             Fact(name="Written by", value=version.author),
             Fact(name="Written at", value=moment(version.created_at_s)),
             Fact(name="Why", value=version.reason or "not said"),
+            Fact(name="Estimators", value=_estimators(estimators_of(version))),
         ),
         history=tuple(activation for activation in reversed(history) if activation.version == version.version),
         text=version.text,
@@ -90,7 +92,10 @@ def configured_view(policy: Policy) -> PolicyView:
     return PolicyView(
         title="The configuration's policy",
         state="decides",
-        facts=(Fact(name="Hash", value=policy.hash, kind="code"),),
+        facts=(
+            Fact(name="Hash", value=policy.hash, kind="code"),
+            Fact(name="Estimators", value=_estimators(estimators_used(policy))),
+        ),
         history=(),
         text=encode_document(document),
         before="",
@@ -114,6 +119,14 @@ def _state(version: Version, current: str) -> str:
     if version.state is not State.PUBLISHED:
         return str(version.state)
     return "decides" if version.hash == current else "published, and not taken up here"
+
+
+def _estimators(used: str | dict[str, str] | None) -> str:
+    """Which estimators decide under a policy, in words."""
+    if isinstance(used, dict):
+        return "pinned: " + ", ".join(f"{kind} {content[:12]}" for kind, content in used.items())
+    words = {"in force": "those in force", "none": "none: cards only", None: "unknown: the text cannot be read"}
+    return words.get(used, str(used))
 
 
 def _changed(before: str, after: str) -> tuple[ChangedLine, ...]:

@@ -30,7 +30,7 @@ from gateway.routing.candidates import freeze
 from gateway.routing.catalogue import VariantView
 from gateway.routing.policy import policy_from
 from gateway.settings import Settings
-from policies.documents.compile import document_of
+from policies.documents.compile import compile_document, document_of
 from policies.documents.schema import encode_document
 from policies.documents.stored import decode_stored
 from policies.errors import ArtifactError
@@ -109,7 +109,7 @@ def _train(
     policies, estimators = PolicyStore(engine), EstimatorStore(paths.estimators)
     text = _text_in_force(policies, settings)
     document = decode_stored(text, source_name="the policy in force")
-    in_force = document.estimators
+    in_force = compile_document(document).estimators
     candidates = candidates_at_rest(settings, paths)
     data = _read(engine, candidates, max_rows=settings.training.max_rows, since_s=since_s, sink=sink)
     readable = readable_artifacts(estimators, in_force)

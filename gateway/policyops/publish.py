@@ -8,7 +8,7 @@ from gateway.policyops.types import Version
 from policies.documents.compile import compile_document, document_of
 from policies.documents.findings import Finding, Known
 from policies.documents.lint import errors_among, lint
-from policies.documents.schema import PolicyDocument, decode_document
+from policies.documents.schema import AnyDocument, decode_document
 from policies.documents.stored import decode_stored
 from policies.policy import Policy
 
@@ -30,7 +30,7 @@ def publish(
         now_s: Unix time.
 
     Returns:
-        The version in force, and the warnings that do not forbid it.
+        The version in force, and the warnings and notes, which do not forbid it.
 
     Raises:
         RefusedError: The lint found errors; nothing was changed.
@@ -62,7 +62,7 @@ def save_draft(store: PolicyStore, text: str, *, source_name: str, author: str, 
     return store.save(name=name, hash_=hash_, text=text, author=author, reason=reason, now_s=now_s)
 
 
-def document_in_force(store: PolicyStore, *, configured: Policy) -> PolicyDocument:
+def document_in_force(store: PolicyStore, *, configured: Policy) -> AnyDocument:
     """The published document, or the configuration's policy as one where nothing is published.
 
     Raises:

@@ -13,11 +13,12 @@ import logging
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
 from gateway.policyops.types import Version
-from policies.documents.compile import compile_document
+from policies.documents.compile import compile_document, estimators_used
 from policies.documents.stored import decode_stored
+from policies.errors import DocumentError
 from policies.policy import Policy
 
-__all__ = ("PolicyWatcher", "compile_version")
+__all__ = ("PolicyWatcher", "compile_version", "estimators_of")
 
 POLL_S = 1.0
 """How long after it was published a policy comes into force, at most."""
@@ -89,6 +90,14 @@ def compile_version(version: Version) -> Policy:
     """
     document = decode_stored(version.text, source_name=f"policy version {version.version}")
     return compile_document(document, stored_hash=version.hash)
+
+
+def estimators_of(version: Version) -> str | dict[str, str] | None:
+    """Which estimators a version decides with, as `estimators_used` has it; None where it cannot be read."""
+    try:
+        return estimators_used(compile_version(version))
+    except DocumentError:
+        return None
 
 
 def _compiled(version: Version) -> Policy | None:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from policies.documents.schema import PolicyDocument
-from policies.priorities import DEFAULT_PRIORITIES
+from policies.documents.compile import compile_document, estimators_used
+from policies.documents.schema import AnyDocument
 
 __all__ = ("Change", "changes", "unified")
 
@@ -38,8 +38,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{self.path}: {_text(self.before)} -> {_text(self.after)}"
 
 
-def changes(before: PolicyDocument, after: PolicyDocument) -> tuple[Change, ...]:
-    """Every difference in meaning, in the order of the schema; formatting and comments make none."""
+def changes(before: AnyDocument, after: AnyDocument) -> tuple[Change, ...]:
+    """Every difference in meaning, in the order of the schema; formatting and comments make none.
+
+    Documents of different schema versions are compared by the policies that they come to.
+    """
     return (*_compared(_by_name(before), _by_name(after), path=""), *_reordered(before, after))
 
 
@@ -51,16 +54,18 @@ def unified(before: str, after: str, *, before_name: str, after_name: str) -> st
     return "\n".join(lines)
 
 
-def _by_name(document: PolicyDocument) -> dict[str, Any]:
-    """As plain values, built-in priorities included, rules and trials by name: an inserted one shifts no others."""
-    priorities = DEFAULT_PRIORITIES | document.priorities
-    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(document, priorities=priorities))
+def _by_name(document: AnyDocument) -> dict[str, Any]:
+    """What it comes to as plain values, rules and trials by name: an inserted one shifts no others."""
+    policy = compile_document(document)
+    plain: dict[str, Any] = {name: getattr(document, name) for name in ("schema_version", "name", "description")}
+    plain |= {"formula": policy.formula.value} | msgspec.to_builtins(policy) | {"estimators": estimators_used(policy)}
+    del plain["hash"], plain["learning"]
     plain["rules"] = {rule.pop("name"): rule for rule in plain["rules"]}
     plain["trials"] = {trial.pop("variant"): trial for trial in plain["trials"]}
     return plain
 
 
-def _reordered(before: PolicyDocument, after: PolicyDocument) -> Iterator[Change]:
+def _reordered(before: AnyDocument, after: AnyDocument) -> Iterator[Change]:
     was, now = [rule.name for rule in before.rules], [rule.name for rule in after.rules]
     kept_was, kept_now = [n for n in was if n in now], [n for n in now if n in was]
     if kept_was != kept_now:

@@ -16,7 +16,7 @@ from policies.types import Profile
 __all__ = ("Finding", "Known", "Problem", "Severity", "unknown")
 
 SERVICE_TIERS = ("auto", "default", "flex", "priority")
-ESTIMATORS = ("quality", "length", "latency")
+ESTIMATORS = ("answers", "latency")
 
 
 class Severity(StrEnum):
@@ -26,6 +26,8 @@ class Severity(StrEnum):
     """It would not do what it says: publishing is refused."""
     WARNING = "warning"
     """It does what it says, and that is probably not what was meant."""
+    NOTE = "note"
+    """Nothing to mend: it says what the document means where that is easily overlooked."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from policies.documents.findings import Finding, Known, Severity
+from policies.documents.lint_learned import learned_problems
 from policies.documents.lint_names import name_problems
 from policies.documents.lint_plans import plan_problems
 from policies.documents.lint_rules import rule_problems
@@ -31,7 +32,7 @@ def lint(text: str, *, known: Known, source_name: str) -> tuple[Finding, ...]:
         )
     root, _ = parse_yaml(text, source_name=source_name)
     findings = []
-    for check in (name_problems, rule_problems, plan_problems):
+    for check in (name_problems, rule_problems, plan_problems, learned_problems):
         for problem in check(document, known):
             line, column = place_of(root, problem.path)
             findings.append(

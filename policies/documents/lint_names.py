@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from policies.documents.findings import Known, Problem, unknown
 from policies.documents.places import Path
-from policies.documents.schema import PolicyDocument
+from policies.documents.schema import AnyDocument
 from policies.policy import Rule
 
 __all__ = ("name_problems",)
 
 
-def name_problems(document: PolicyDocument, known: Known) -> Iterator[Problem]:
+def name_problems(document: AnyDocument, known: Known) -> Iterator[Problem]:
     """Every name that is unknown, or given twice."""
     for path, variant in _variants(document):
         yield from unknown(variant, known.variants, what="variant", path=path)
@@ -24,7 +24,6 @@ def name_problems(document: PolicyDocument, known: Known) -> Iterator[Problem]:
             yield from unknown(tenant, known.tenants, what="tenant", path=("budgets", tenant))
     for index, rule in enumerate(document.rules):
         yield from _conditions(rule, known, path=("rules", index, "match"))
-    yield from _estimators(document, known)
     yield from _repeated((rule.name for rule in document.rules), what="rule", path=("rules",), key="name")
     yield from _repeated(
         (trial.variant for trial in document.trials), what="trial of", path=("trials",), key="variant"
@@ -32,7 +31,7 @@ def name_problems(document: PolicyDocument, known: Known) -> Iterator[Problem]:
     yield from _repeated(document.fallback, what="fall-back", path=("fallback",))
 
 
-def _variants(document: PolicyDocument) -> Iterator[tuple[Path, str]]:
+def _variants(document: AnyDocument) -> Iterator[tuple[Path, str]]:
     for index, rule in enumerate(document.rules):
         for part, names in (("include", rule.then.include or ()), ("exclude", rule.then.exclude)):
             yield from ((("rules", index, "then", part, at), name) for at, name in enumerate(names))
@@ -58,12 +57,6 @@ def _conditions(rule: Rule, known: Known, *, path: Path) -> Iterator[Problem]:
     for field, what, names in vocabularies:
         for at, name in enumerate(getattr(rule.match, field) or ()):
             yield from unknown(name, names, what=what, path=(*path, field, at))
-
-
-def _estimators(document: PolicyDocument, known: Known) -> Iterator[Problem]:
-    for kind, content in document.estimators.items():
-        yield from unknown(kind, known.estimator_kinds, what="estimator kind", path=("estimators", kind))
-        yield from unknown(content, known.estimators, what="estimator", path=("estimators", kind))
 
 
 def _repeated(names: Iterable[str], *, what: str, path: Path, key: str | None = None) -> Iterator[Problem]:

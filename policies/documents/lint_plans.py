@@ -6,13 +6,18 @@ from collections.abc import Iterator
 
 from policies.documents.findings import Known, Problem, Severity
 from policies.documents.lint_rules import left_by
-from policies.documents.schema import PolicyDocument
+from policies.documents.schema import AnyDocument
 from policies.policy import ExplorationMethod, Match
 
 __all__ = ("plan_problems",)
 
+_NOT_READ_BY = {
+    ExplorationMethod.THOMPSON: {"temperature"},
+    ExplorationMethod.EPSILON_SOFTMAX: {"draws", "scale", "caution", "first"},
+}
 
-def plan_problems(document: PolicyDocument, known: Known) -> Iterator[Problem]:
+
+def plan_problems(document: AnyDocument, known: Known) -> Iterator[Problem]:
     """Everything wrong with what stands beside the rules."""
     if not document.fallback:
         message = "no fall-back: give the order in which variants are taken when estimates cannot be trusted"
@@ -24,16 +29,17 @@ def plan_problems(document: PolicyDocument, known: Known) -> Iterator[Problem]:
     yield from _trials(document, known)
 
 
-def _exploration(document: PolicyDocument) -> Iterator[Problem]:
-    exploration = document.exploration
-    if exploration.method is ExplorationMethod.THOMPSON and exploration.temperature > 0:
-        message = "`temperature` is not read by `thompson`"
-        yield Problem(
-            code="no-effect", path=("exploration", "temperature"), message=message, severity=Severity.WARNING
-        )
+def _exploration(document: AnyDocument) -> Iterator[Problem]:
+    """Figures that the method does not read."""
+    stated_, unused = document.exploration, _NOT_READ_BY[document.exploration.method]
+    plain = type(stated_)()
+    for name in unused & set(stated_.__struct_fields__):
+        if getattr(stated_, name) != getattr(plain, name):
+            message = f"`{name}` is not read by `{stated_.method}`"
+            yield Problem(code="no-effect", path=("exploration", name), message=message, severity=Severity.WARNING)
 
 
-def _prices(document: PolicyDocument, known: Known) -> Iterator[Problem]:
+def _prices(document: AnyDocument, known: Known) -> Iterator[Problem]:
     """A variant that costs nobody knows what cannot be weighed, limited or budgeted; the weights are always there."""
     barred = set(known.variants) - _reachable(document, known)
     names = ", ".join(sorted(known.unpriced - barred))
@@ -42,7 +48,7 @@ def _prices(document: PolicyDocument, known: Known) -> Iterator[Problem]:
         yield Problem(code="unknown-price", path=("budgets",) if document.budgets else ("rules",), message=message)
 
 
-def _cascade(document: PolicyDocument, known: Known) -> Iterator[Problem]:
+def _cascade(document: AnyDocument, known: Known) -> Iterator[Problem]:
     cascade = document.cascade
     allowing = [(index, rule) for index, rule in enumerate(document.rules) if rule.then.cascade]
     if cascade is None:
@@ -65,7 +71,7 @@ def _cascade(document: PolicyDocument, known: Known) -> Iterator[Problem]:
             yield Problem(code="contradiction", path=("rules", index, "then", "cascade"), message=message)
 
 
-def _hedge(document: PolicyDocument) -> Iterator[Problem]:
+def _hedge(document: AnyDocument) -> Iterator[Problem]:
     allowing = [(index, rule) for index, rule in enumerate(document.rules) if rule.then.hedge]
     if document.hedge is None:
         for index, rule in allowing:
@@ -76,7 +82,7 @@ def _hedge(document: PolicyDocument) -> Iterator[Problem]:
         yield Problem(code="no-effect", path=("hedge",), message=message, severity=Severity.WARNING)
 
 
-def _trials(document: PolicyDocument, known: Known) -> Iterator[Problem]:
+def _trials(document: AnyDocument, known: Known) -> Iterator[Problem]:
     reachable = _reachable(document, known)
     for index, trial in enumerate(document.trials):
         path = ("trials", index)
@@ -94,7 +100,7 @@ def _trials(document: PolicyDocument, known: Known) -> Iterator[Problem]:
         yield Problem(code="contradiction", path=("trials",), message=message)
 
 
-def _reachable(document: PolicyDocument, known: Known) -> set[str]:
+def _reachable(document: AnyDocument, known: Known) -> set[str]:
     """Variants that some request may get: by a rule, or under no rule where no rule takes every request."""
     if not any(rule.match == Match() for rule in document.rules):
         return set(known.variants)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from policies.documents.findings import Known, Problem, Severity
 from policies.documents.places import Path
-from policies.documents.schema import PolicyDocument
+from policies.documents.schema import AnyDocument
 from policies.policy import Match, Rule, Then
 
 __all__ = ("left_by", "rule_problems", "shadows")
@@ -14,7 +14,7 @@ __all__ = ("left_by", "rule_problems", "shadows")
 _LISTS = ("tenant", "hint", "service_tier", "language", "needs")
 
 
-def rule_problems(document: PolicyDocument, known: Known) -> Iterator[Problem]:
+def rule_problems(document: AnyDocument, known: Known) -> Iterator[Problem]:
     """Everything wrong with the rules and what each of them does."""
     checks: tuple[Callable[[Then, Known, Path], Iterator[Problem]], ...] = (_choice, _limits, _quality)
     for index, rule in enumerate(document.rules):
@@ -99,7 +99,7 @@ def _quality(then: Then, known: Known, path: Path) -> Iterator[Problem]:
         )
 
 
-def _exploration(document: PolicyDocument, rule: Rule, known: Known, path: Path) -> Iterator[Problem]:
+def _exploration(document: AnyDocument, rule: Rule, known: Known, path: Path) -> Iterator[Problem]:
     left = left_by(rule.then, known)
     if document.exploration.epsilon > 0 and len(left) == 1 and len(known.variants) > 1:
         message = f"rule `{rule.name}` leaves `{left[0]}` alone: nothing can be explored under it"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from policies.documents.lenient import convert_known
-from policies.documents.schema import PolicyDocument
+from policies.documents.schema import AnyDocument, type_of
 from policies.documents.yaml_text import parse_yaml
 from policies.errors import DocumentError
 from policies.policy import Match
@@ -20,15 +20,19 @@ from policies.policy import Match
 __all__ = ("decode_stored",)
 
 
-def decode_stored(text: str, *, source_name: str) -> PolicyDocument:
+def decode_stored(text: str, *, source_name: str) -> AnyDocument:
     """Read a stored document, passing over what this version does not know.
 
     Raises:
         DocumentError: It is damaged, or of a schema version that is not known here.
     """
     _, plain = parse_yaml(text, source_name=source_name)
+    type_ = type_of(plain)
+    if type_ is None:
+        what = f"schema_version {plain['schema_version']!r} is not known here"
+        raise DocumentError(source_name=source_name, line=1, column=1, what=what)
     try:
-        return convert_known(_with_known_rules(plain), PolicyDocument)
+        return convert_known(_with_known_rules(plain), type_)
     except msgspec.ValidationError as error:
         raise DocumentError(source_name=source_name, line=1, column=1, what=str(error)) from None
 

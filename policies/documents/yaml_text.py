@@ -16,7 +16,7 @@ import yaml
 from policies.documents.blame import blame
 from policies.errors import DocumentError
 
-__all__ = ("decode_yaml", "encode_yaml", "parse_yaml")
+__all__ = ("convert_yaml", "decode_yaml", "encode_yaml", "parse_yaml")
 
 T = TypeVar("T")
 
@@ -34,6 +34,15 @@ def decode_yaml(text: str, type_: type[T], *, source_name: str) -> T:
             does not fit.
     """
     root, value = parse_yaml(text, source_name=source_name)
+    return convert_yaml(root, value, type_, source_name=source_name)
+
+
+def convert_yaml(root: yaml.Node, value: Any, type_: type[T], *, source_name: str) -> T:  # noqa: ANN401
+    """What `parse_yaml` returned, as `type_`.
+
+    Raises:
+        DocumentError: An unknown key, or a value that does not fit; with its place.
+    """
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:

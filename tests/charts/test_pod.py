@@ -21,7 +21,7 @@ from tests.providers import Answer, ScriptedProvider, completion_body
 from tests.redis_server import redis_program
 from tests.serving import free_port
 
-POLICY = "schema_version: 1\nname: deployed\nfallback: [model]\n"
+POLICY = "schema_version: 2\nname: deployed\nfallback: [model]\n"
 
 
 def values(provider: ScriptedProvider, folder: Path) -> list[str]:

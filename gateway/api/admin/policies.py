@@ -21,6 +21,7 @@ from gateway.api.parse import decode_body
 from gateway.errors import NotFoundError
 from gateway.policyops.publish import publish
 from gateway.policyops.types import Version
+from gateway.policyops.watcher import estimators_of
 from gateway.services import Services
 from gateway.tenants.types import Role
 from policies.documents.lint import errors_among, lint
@@ -115,6 +116,7 @@ async def _run(work: Callable[[], T]) -> T:
 
 
 def _described(version: Version) -> dict[str, Any]:
+    """Without its text; `estimators` is `in force`, `none`, or the pinned hashes by kind."""
     plain: dict[str, Any] = msgspec.to_builtins(version)
     plain.pop("text")
-    return {"object": "policy_version"} | plain
+    return {"object": "policy_version"} | plain | {"estimators": estimators_of(version)}

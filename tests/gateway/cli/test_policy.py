@@ -15,7 +15,7 @@ from policies.documents.compile import compile_document
 from policies.documents.schema import decode_document
 from tests.policy_documents import a_document
 
-BAD = "schema_version: 1\nname: bad\nfallback: [quantised]\n"
+BAD = "schema_version: 2\nname: bad\nfallback: [quantised]\n"
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,10 @@ def publish(file: str, text: str | None = None, *options: str) -> Result:
 def test_a_sound_document_is_ok() -> None:
     Path("p.yaml").write_text(a_document())
     result = run("lint", "p.yaml")
-    assert (result.exit_code, result.output) == (0, "p.yaml: ok\n")
+    note = (
+        "p.yaml:1:1: note: this document keeps the estimators in force: `estimators` is absent [estimators-in-force]"
+    )
+    assert (result.exit_code, result.output) == (0, f"{note}\np.yaml: ok\n")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_a_sound_document_is_ok() -> None:
     [
         (BAD, "bad.yaml:3:12: error: unknown variant `quantised`; did you mean `quantized`? [unknown-variant]"),
         (
-            "schema_version: 1\nname: x\nrulez: []\n",
+            "schema_version: 2\nname: x\nrulez: []\n",
             "bad.yaml:3:1: error: unknown key `rulez`; did you mean `rules`?",
         ),
     ],
@@ -55,7 +58,8 @@ def test_errors_are_told_with_their_line_and_exit_code_1(text: str, line: str) -
     assert result.exit_code == 1
     assert line in result.output
     told = json.loads(run("lint", "bad.yaml", "--json").stdout)
-    assert (told["ok"], told["findings"][0]["line"]) == (False, 3)
+    errors = [finding["line"] for finding in told["findings"] if finding["severity"] == "error"]
+    assert (told["ok"], errors) == (False, [3])
 
 
 def test_warnings_alone_are_exit_code_0_and_do_not_hinder_publishing() -> None:
@@ -109,7 +113,7 @@ def test_publishing_needs_a_reason() -> None:
 
 def test_versions_are_listed_with_who_when_and_why() -> None:
     first = publish("one.yaml", a_document(epsilon=0.1))
-    assert first.output.startswith("p is in force as version 1 (")
+    assert first.output.splitlines()[-1].startswith("p is in force as version 1 (")
     publish("two.yaml", a_document(epsilon=0.2))
     told = json.loads(run("list", "--json").stdout)
     assert [(v["version"], v["state"], v["reason"]) for v in told["versions"]] == [
@@ -168,6 +172,28 @@ def test_files_and_versions_are_compared_in_meaning_and_as_text() -> None:
     assert run("diff", "1", "one.yaml").output == "nothing changes in meaning\n"
     assert run("diff", "1", "two").exit_code == 2
     assert run("diff", "1", "7").exit_code == 1
+
+
+def test_a_change_of_the_estimators_used_is_told() -> None:
+    publish("one.yaml", a_document())
+    Path("two.yaml").write_text(a_document() + "estimators: none\n")
+    assert run("diff", "1", "two.yaml").output.splitlines()[0] == "estimators: in force -> none"
+
+
+def test_a_document_of_version_1_is_printed_as_version_2_and_can_be_published() -> None:
+    old = a_document().replace("schema_version: 2", "schema_version: 1")
+    publish("one.yaml", old)
+    assert "note: schema version 1" in run("lint", "one.yaml").output
+    for source in ("one.yaml", "1"):
+        result = run("upgrade", source)
+        assert (result.exit_code, result.stdout.startswith("schema_version: 2\n")) == (0, True)
+        assert "Weights are prices" in result.stderr
+    assert Path("one.yaml").read_text() == old
+    assert publish("two.yaml", result.stdout).exit_code == 0
+    assert "formula: ratio -> linear" in run("diff", "1", "2").output
+    again = run("upgrade", "2")
+    assert (again.stdout, again.stderr) == (result.stdout, "2 is of schema version 2 already.\n")
+    assert json.loads(run("upgrade", "2", "--json").stdout)["changes"] == []
 
 
 def test_every_field_is_described_in_the_schema() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
 from policies.documents.compile import compile_document
 from policies.documents.diff import changes, unified
-from policies.documents.schema import PolicyDocument, decode_document
-from tests.document_strategies import documents
+from policies.documents.schema import AnyDocument, decode_document
+from tests.document_strategies import any_documents
 from tests.policy_documents import a_document
 
 
@@ -41,9 +42,31 @@ def test_an_inserted_rule_changes_no_other_and_no_order() -> None:
 
 
 def test_priorities_are_held_against_the_built_in_ones() -> None:
-    built_in = "priorities: {speed: {speed: 0.90, cost: 0.05, accuracy: 0.05}}\n"
+    built_in = "priorities: {speed: {accuracy: 1, speed: 0.05, cost: 0.005, keep: 0.9}}\n"
     assert told("", built_in) == []
-    assert told("", built_in.replace("0.90", "0.80")) == ["priorities.speed.speed: 0.9 -> 0.8"]
+    assert told("", built_in.replace("0.9}", "0.8}")) == ["priorities.speed.keep: 0.9 -> 0.8"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("", "estimators: none\n", "estimators: in force -> none"),
+        ("estimators: none\n", "", "estimators: none -> in force"),
+        ("", "estimators: {answers: aa}\n", 'estimators: in force -> {"answers":"aa"}'),
+        ("estimators: {answers: aa}\n", "estimators: none\n", 'estimators: {"answers":"aa"} -> none'),
+        ("estimators: {answers: aa}\n", "estimators: {answers: bb}\n", "estimators.answers: aa -> bb"),
+    ],
+)
+def test_a_change_of_the_estimators_used_is_told(before: str, after: str, line: str) -> None:
+    assert told(before, after) == [line]
+
+
+def test_a_document_of_version_1_differs_from_one_of_version_2_by_its_formula() -> None:
+    old, new = (decode_document(f"schema_version: {version}\nname: x\n", source_name="t") for version in (1, 2))
+    lines = [str(change) for change in changes(old, new)]
+    assert lines[:2] == ["schema_version: 1 -> 2", "formula: ratio -> linear"]
+    assert {"exploration.method: epsilon_softmax -> thompson", "exploration.epsilon: 0.05 -> 0.01"} <= set(lines)
+    assert "estimators" not in "".join(lines)
 
 
 def test_another_order_of_rules_is_told() -> None:
@@ -56,9 +79,9 @@ def test_comments_and_formatting_change_nothing_in_meaning() -> None:
     assert told("budgets: {law: {usd: 1}}\n", "# a comment\nbudgets:\n  law:\n    usd: 1.0\n") == []
 
 
-@given(documents, documents)
+@given(any_documents, any_documents)
 def test_documents_that_mean_the_same_differ_in_name_and_description_only(
-    before: PolicyDocument, after: PolicyDocument
+    before: AnyDocument, after: AnyDocument
 ) -> None:
     same = {change.path for change in changes(before, after)} <= {"name", "description"}
     assert same or compile_document(before).hash != compile_document(after).hash

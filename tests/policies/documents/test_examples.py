@@ -11,9 +11,9 @@ from gateway.routing.policy import policy_from
 from gateway.settings import load_settings
 from policies.documents.compile import compile_document
 from policies.documents.lint import lint
-from policies.documents.schema import decode_document
+from policies.documents.schema import SCHEMA_VERSION, decode_document
 from policies.objective import Limits, Weights
-from policies.policy import Exploration, Policy
+from policies.policy import Exploration, ExplorationMethod, Policy
 from policies.priorities import DEFAULT_PRIORITIES
 from policies.rules import apply
 from policies.types import Candidate, Decision, ExclusionReason, Profile
@@ -27,12 +27,15 @@ CARDS = {
 }
 """The default variants as README has them measured."""
 
+CERTAIN = Exploration(method=ExplorationMethod.EPSILON_SOFTMAX, epsilon=0.0)
+"""The best is taken, always."""
+
 
 def example(name: str) -> Policy:
     """An example, compiled, and without exploration: what it thinks best."""
     file = EXAMPLES / f"{name}.yaml"
     policy = compile_document(decode_document(file.read_text(), source_name=file.name))
-    return msgspec.structs.replace(policy, exploration=Exploration(epsilon=0.0))
+    return msgspec.structs.replace(policy, exploration=CERTAIN)
 
 
 def variants(**qualities: float) -> tuple[Candidate, ...]:
@@ -66,9 +69,11 @@ def test_there_are_five_examples() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
-def test_no_example_has_a_finding(file: Path) -> None:
+def test_examples_are_of_the_current_version_and_keep_the_estimators_in_force(file: Path) -> None:
     known = msgspec.structs.replace(KNOWN, variants=CARDS)
-    assert lint(file.read_text(), known=known, source_name=file.name) == ()
+    findings = lint(file.read_text(), known=known, source_name=file.name)
+    assert [finding.code for finding in findings] == ["estimators-in-force"]
+    assert decode_document(file.read_text(), source_name=file.name).schema_version == SCHEMA_VERSION
 
 
 def test_the_default_example_is_the_policy_that_holds_where_nobody_published_one() -> None:
