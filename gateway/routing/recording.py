@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.decisions.types import DecisionRow
 from policies.features.layout import VERSION
+from policies.objective import Weights
 from policies.types import Decision, RoutingRequest
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def decision_row(exchange: Exchange, decision: Decision, routing: RoutingRequest
         tags=request.tags,
         service_tier=request.service_tier,
         hint=routing.hint,
-        weights=msgspec.to_builtins(routing.objective.weights),
+        weights=_given(routing.objective.weights),
         limits=msgspec.to_builtins(routing.objective.limits),
         prompt_tokens=routing.prompt_tokens,
         max_completion_tokens=routing.max_completion_tokens,
@@ -80,3 +81,8 @@ def undecided_row(exchange: Exchange) -> DecisionRow:
         fallback_used=False,
         pinned=False,
     )
+
+
+def _given(weights: Weights) -> dict[str, float]:
+    """The weights without a `keep` that is not set: the column holds numbers only."""
+    return {name: value for name, value in msgspec.to_builtins(weights).items() if value is not None}
