@@ -22,6 +22,7 @@ from gateway.tenants.types import Tenant
 from policies.documents.yaml_text import decode_yaml
 from policies.errors import DocumentError
 from policies.objective import Ratio, Weights
+from policies.policy import Exploration, ExplorationMethod
 from policies.priorities import DEFAULT_PRIORITIES
 
 __all__ = (
@@ -77,14 +78,34 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `policy` section: routing when no published policy says otherwise."""
 
-    epsilon: Ratio = 0.05
-    """Share of traffic spread evenly over the feasible variants."""
-    temperature: Annotated[float, Meta(ge=0)] = 0.0
-    """Softmax temperature on utility; 0 always takes the best."""
+    exploration: Exploration = Exploration()
+    """How much is tried that is not thought best, as in a policy document."""
+    epsilon: Ratio | None = None
+    """Share of traffic spread evenly over the feasible variants; short for `exploration.epsilon`."""
+    temperature: Annotated[float, Meta(ge=0)] | None = None
+    """Above 0: a softmax on utility with this temperature in place of Thompson sampling; short for
+    `exploration: {method: epsilon_softmax, temperature: ...}`."""
     priorities: dict[str, Weights] = {}
-    """Weights behind a named hint, replacing the built-in ones."""
+    """Weights behind a named hint, replacing the built-in ones; prices, as in a policy document."""
     fallback: tuple[str, ...] = ()
     """Order in which variants are tried when estimates cannot be trusted; that of `variants` when empty."""
+
+    def __post_init__(self) -> None:
+        """A figure is stated in one place only."""
+        plain = Exploration()
+        for name in ("epsilon", "temperature"):
+            if getattr(self, name) is not None and getattr(self.exploration, name) != getattr(plain, name):
+                raise ValueError(f"policy.{name} and policy.exploration.{name} are both given")
+
+    def explored(self) -> Exploration:
+        """The exploration, with what is stated in short."""
+        found = self.exploration
+        if self.epsilon is not None:
+            found = msgspec.structs.replace(found, epsilon=self.epsilon)
+        if self.temperature:
+            method = ExplorationMethod.EPSILON_SOFTMAX
+            found = msgspec.structs.replace(found, method=method, temperature=self.temperature)
+        return found
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

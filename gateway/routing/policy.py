@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.settings import Settings
 from policies.content import content_hash
-from policies.policy import Exploration, Policy
+from policies.policy import Policy
 from policies.priorities import DEFAULT_POLICY
 
 __all__ = ("policy_from",)
@@ -17,7 +17,7 @@ def policy_from(settings: Settings) -> Policy:
     stated = settings.policy
     policy = msgspec.structs.replace(
         DEFAULT_POLICY,
-        exploration=Exploration(epsilon=stated.epsilon, temperature=stated.temperature),
+        exploration=stated.explored(),
         priorities=DEFAULT_POLICY.priorities | stated.priorities,
         fallback=stated.fallback or tuple(variant.name for variant in settings.variants if not variant.embeds_only),
     )

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.config import settings_schema
+from gateway.routing.policy import policy_from
 from gateway.settings import default_text, load_settings
 from policies.errors import DocumentError
+from policies.policy import Exploration, ExplorationMethod
 
 VARIANT = "{name: a, kind: quantized, engine: openvino, source: 'built:q8_0', price: {compute_per_hour_usd: 0.1}}"
 
@@ -25,7 +27,29 @@ def test_the_built_in_configuration_has_three_variants_and_an_alias() -> None:
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, f"variants:\n  - {VARIANT}\n"))
-    assert (settings.server.port, settings.server.drain_s, settings.policy.epsilon) == (8080, 20.0, 0.05)
+    assert (settings.server.port, settings.server.drain_s, settings.policy.explored()) == (8080, 20.0, Exploration())
+
+
+@pytest.mark.parametrize(
+    ("section", "explored"),
+    [
+        ("{epsilon: 0.2}", Exploration(epsilon=0.2)),
+        ("{temperature: 0}", Exploration()),
+        ("{temperature: 0.1}", Exploration(method=ExplorationMethod.EPSILON_SOFTMAX, temperature=0.1)),
+        ("{exploration: {first: 5}, epsilon: 0.2}", Exploration(epsilon=0.2, first=5)),
+    ],
+)
+def test_exploration_is_configured_whole_or_by_the_keys_of_before(
+    tmp_path: Path, section: str, explored: Exploration
+) -> None:
+    text = f"variants:\n  - {VARIANT}\npolicy: {section}\n"
+    assert policy_from(load_settings(written(tmp_path, text))).exploration == explored
+
+
+def test_a_figure_of_the_exploration_is_given_in_one_place_only(tmp_path: Path) -> None:
+    text = f"variants:\n  - {VARIANT}\npolicy: {{exploration: {{epsilon: 0.1}}, epsilon: 0.2}}\n"
+    with pytest.raises(DocumentError, match="both given"):
+        load_settings(written(tmp_path, text))
 
 
 def test_the_documented_default_says_what_the_code_assumes(tmp_path: Path) -> None:
