@@ -18,8 +18,8 @@ from gateway.decisions.retention import keep_young
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Row
 from gateway.learning.estimators import ActiveEstimator
-from gateway.learning.loop import Loop
-from gateway.learning.store import EstimatorStore
+from gateway.learning.online import OnlineLearner
+from gateway.learning.opened import open_learning
 from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
@@ -51,7 +51,7 @@ class Ground:
     policies: ActivePolicy
     policy_store: PolicyStore
     estimators: ActiveEstimator
-    loop: Loop
+    online: OnlineLearner
     budgets: Budgets
     promises: Promises
     redis: SharedRedis | None
@@ -60,7 +60,9 @@ class Ground:
     health: Health
 
 
-async def open_ground(settings: Settings, paths: StatePaths, stack: AsyncExitStack) -> Ground:
+async def open_ground(
+    settings: Settings, paths: StatePaths, stack: AsyncExitStack, *, process: str = "api-1"
+) -> Ground:
     """All of it; the stack closes it.
 
     Raises:
@@ -68,21 +70,24 @@ async def open_ground(settings: Settings, paths: StatePaths, stack: AsyncExitSta
     """
     clock, url, flush_s = SYSTEM_CLOCK, paths.database_url(settings), settings.store.flush_interval_s
     policies = ActivePolicy(policy_from(settings))
-    estimators = ActiveEstimator(policies, EstimatorStore(paths.estimators))
-    budgets, promises = Budgets(clock), Promises(clock=clock)
-    loop = Loop(estimators=estimators, budgets=budgets)
-    followers: list[Callable[[Row], None]] = [loop.follow, promises.follow]
-    log = DecisionLog(url, flush_interval_s=flush_s, follow=_each(followers))
-    await _started(stack, log)
-    loop.tried.update(await log.choices())
     engine = open_engine(url)
     stack.push_async_callback(asyncio.to_thread, engine.dispose)
+    budgets, promises = Budgets(clock), Promises(clock=clock)
+    online = OnlineLearner(charge=budgets.charge)
+    followers: list[Callable[[Row], None]] = [online.follow, promises.follow]
+    log = DecisionLog(url, flush_interval_s=flush_s, follow=_each(followers))
+    await _started(stack, log)
     run_until_closed(stack, keep_young(engine, max_age_s=settings.store.max_age_s, wall_s=clock.wall_s))
     health, control = Health(settings.calls, clock=clock), ControlClient(paths.control_socket)
     catalogue = Catalogue(settings.variants, control=control, store=Store(paths.models), health=health)
     stack.push_async_callback(catalogue.aclose)
     policy_store = PolicyStore(engine)
     await _started(stack, PolicyWatcher(policies, policy_store))
+    names = [variant.name for variant in settings.variants if not variant.embeds_only]
+    estimators = ActiveEstimator(policies, engine, online=online, variants=names)
+    await open_learning(
+        stack, engine=engine, online=online, estimators=estimators, variants=names, paths=paths, process=process
+    )
     return Ground(
         settings=settings,
         stack=stack,
@@ -93,7 +98,7 @@ async def open_ground(settings: Settings, paths: StatePaths, stack: AsyncExitSta
         policies=policies,
         policy_store=policy_store,
         estimators=estimators,
-        loop=loop,
+        online=online,
         budgets=budgets,
         promises=promises,
         redis=await stack.enter_async_context(open_redis(settings.cache, clock=clock)),

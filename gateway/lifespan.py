@@ -19,10 +19,15 @@ from gateway.drain import Drain
 from gateway.ground import Ground, open_ground, run_until_closed
 from gateway.learning.checker import Checker
 from gateway.learning.checks import AnswerChecks
+from gateway.learning.learning_report import LearningQuery, LearningReport, LearningReports
+from gateway.learning.report_process import report_from_process
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
+from gateway.learning.store import EstimatorStore
+from gateway.learning.verifier import Verifier
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
+from gateway.metrics.learning import LearningGauges
 from gateway.metrics.live import Live
 from gateway.metrics.promises import PromiseGauges
 from gateway.paths import StatePaths
@@ -65,7 +70,7 @@ async def open_services(
 
 
 async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *, process: str) -> Services:
-    ground = await open_ground(settings, paths, stack)
+    ground = await open_ground(settings, paths, stack, process=process)
     engine, catalogue, log = ground.engine, ground.catalogue, ground.log
     replicas = Replicas(
         ground.redis, catalogue=catalogue, rng=np.random.default_rng(), at_least=settings.server.workers
@@ -84,10 +89,12 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
     stack.callback(telemetry.report)
     reports = Reports(engine, log=log, clock=SYSTEM_CLOCK, lost_s=settings.server.request_timeout_s)
     gauges = PromiseGauges(reports, ground.directory)
-    await ground.estimators.refresh()
+    learning = _learning(ground)
+    learning_gauges = LearningGauges(learning, rng=np.random.default_rng())
     with contextlib.suppress(BackendError):
         await catalogue.refresh()  # So that the first requests already see the variants.
-    for work in (catalogue.watch(), ground.estimators.watch(), limiter.keep(), replicas.keep(), gauges.keep()):
+    kept = limiter.keep(), replicas.keep(), gauges.keep(), learning_gauges.keep()
+    for work in (catalogue.watch(), *kept):
         run_until_closed(stack, work)
     services = Services(
         settings=settings,
@@ -97,15 +104,20 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         decider=decider,
         policies=ground.policies,
         policy_store=ground.policy_store,
-        known=lambda: known_here(settings, paths, tenants=TenantStore(engine)),
+        known=lambda: known_here(
+            settings, paths, estimators=EstimatorStore(engine).names(), tenants=TenantStore(engine)
+        ),
         estimators=ground.estimators,
         answering=answering,
         embeddings=Embeddings(catalogue=catalogue, limiter=limiter, ledger=ground.ledger, settings=settings.server),
         directory=ground.directory,
         ledger=ground.ledger,
+        limiter=limiter,
         promises=ground.promises,
         reports=reports,
         promise_gauges=gauges,
+        learning=learning,
+        learning_gauges=learning_gauges,
         signals=signals,
         telemetry=telemetry,
         tracing=tracing,
@@ -114,7 +126,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         console=open_console(engine, redis=ground.redis, clock=SYSTEM_CLOCK),
         started_at_s=SYSTEM_CLOCK.wall_s(),
     )
-    live = Live(services, promises=gauges, redis=ground.redis, replicas=replicas)
+    live = Live(services, promises=gauges, learning=learning_gauges, redis=ground.redis, replicas=replicas)
     services.exposition = Exposition(registry, live, directory=paths.run, process=process, settle=telemetry.report)
     await stack.enter_async_context(services.exposition.told_to_siblings())
     return services
@@ -141,7 +153,6 @@ def _decider(ground: Ground) -> Decider:
         budgets=ground.budgets,
         promises=ground.promises,
         ledger=ground.ledger,
-        tried=ground.loop.tried,
         log=ground.log,
         rng=np.random.default_rng(),
     )
@@ -149,8 +160,8 @@ def _decider(ground: Ground) -> Decider:
 
 def _answering(ground: Ground, *, decider: Decider, limiter: Limiter, admission: Admission) -> Answering:
     settings, catalogue = ground.settings, ground.catalogue
-    judge = Judge(Checker())
-    ground.stack.push_async_callback(judge.aclose)
+    checker = Checker()  # Of what a request waits for; scores of complete answers have another one.
+    ground.stack.push_async_callback(checker.aclose)
     caches = Caches(settings.cache, ground.redis, catalogue=catalogue, clock=SYSTEM_CLOCK)
     ground.stack.push_async_callback(caches.aclose)
     ground.followers.append(caches.follow)
@@ -160,10 +171,13 @@ def _answering(ground: Ground, *, decider: Decider, limiter: Limiter, admission:
     retries = Retries(settings.calls, health=ground.health, rng=np.random.default_rng())
     return Answering(
         limiter=limiter,
+        verifier=Verifier(checker),
         caches=caches,
         admission=admission,
         decider=decider,
-        dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
+        dispatcher=Dispatcher(
+            decider=decider, caller=caller, judge=Judge(checker), retries=retries, settings=settings.calls
+        ),
     )
 
 
@@ -175,6 +189,17 @@ def _signals(ground: Ground) -> Signals:
     signals = Signals(checks=AnswerChecks(log=log, clock=SYSTEM_CLOCK, checker=Checker()), shadow=shadow)
     ground.stack.push_async_callback(signals.aclose)
     return signals
+
+
+def _learning(ground: Ground) -> LearningReports:
+    url = ground.engine.url.render_as_string(hide_password=False)
+
+    async def make(query: LearningQuery) -> LearningReport:
+        return await report_from_process(url, query, now_s=SYSTEM_CLOCK.wall_s())
+
+    reports = LearningReports(make, clock=SYSTEM_CLOCK)
+    ground.stack.push_async_callback(reports.aclose)
+    return reports
 
 
 def _tracing(ground: Ground) -> Tracing:

@@ -28,6 +28,11 @@ class StatePaths:
         return self.root / "estimators"
 
     @property
+    def learned(self) -> Path:
+        """What each process has learned since the last fit."""
+        return self.root / "learned"
+
+    @property
     def run(self) -> Path:
         """Sockets of the running processes."""
         return self.root / "run"

@@ -12,9 +12,12 @@ from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
 from gateway.drain import Drain
 from gateway.learning.estimators import ActiveEstimator
+from gateway.learning.learning_report import LearningReports
 from gateway.learning.signals import Signals
 from gateway.ledger.ledger import Ledger
+from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
+from gateway.metrics.learning import LearningGauges
 from gateway.metrics.promises import PromiseGauges
 from gateway.policyops.active import ActivePolicy
 from gateway.policyops.store import PolicyStore
@@ -52,6 +55,7 @@ class Services:
     embeddings: Embeddings
     directory: Directory
     ledger: Ledger
+    limiter: Limiter
     promises: Promises
     reports: Reports
     signals: Signals
@@ -65,6 +69,10 @@ class Services:
     """Ends what is still running when the grace period is over."""
     promise_gauges: PromiseGauges
     """How tenants' promises stand, as read a minute ago at most."""
+    learning: LearningReports
+    """Whether routing gets better."""
+    learning_gauges: LearningGauges
+    """The same over a day of all traffic, as read some minutes ago."""
     exposition: Exposition = field(init=False)
     """The metrics; made last, for it tells of everything else."""
     stopping: bool = False

@@ -81,7 +81,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     exploration: Exploration = Exploration()
     """How much is tried that is not thought best, as in a policy document."""
     epsilon: Ratio | None = None
-    """Share of traffic spread evenly over the feasible variants; short for `exploration.epsilon`."""
+    """Share of traffic spread evenly over the feasible variants; short for `exploration.epsilon`. 0 switches all
+    exploration off: no draws and no early answers either."""
     temperature: Annotated[float, Meta(ge=0)] | None = None
     """Above 0: a softmax on utility with this temperature in place of Thompson sampling; short for
     `exploration: {method: epsilon_softmax, temperature: ...}`."""
@@ -102,6 +103,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         found = self.exploration
         if self.epsilon is not None:
             found = msgspec.structs.replace(found, epsilon=self.epsilon)
+        if self.epsilon == 0.0:
+            found = msgspec.structs.replace(found, scale=0.0, first=0)
         if self.temperature:
             method = ExplorationMethod.EPSILON_SOFTMAX
             found = msgspec.structs.replace(found, method=method, temperature=self.temperature)

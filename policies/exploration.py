@@ -1,4 +1,4 @@
-"""From utilities to probabilities, and from probabilities to a choice. The probabilities are exact and are logged."""
+"""From what candidates are worth to exact probabilities, and from these to a choice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ("epsilon_softmax", "sample", "thompson", "with_trials")
+from policies.belief import Belief
+from policies.policy import Exploration
+from policies.stakes import Stakes
+
+__all__ = ("cautious", "early", "epsilon_softmax", "sample", "thompson", "with_trials")
+
+F64 = NDArray[np.float64]
 
 
 def epsilon_softmax(
@@ -35,51 +42,70 @@ def epsilon_softmax(
         ]
     else:
         weights = [1.0 if u == best else 0.0 for u in utilities]
-    total, reach = sum(weights), sum(explorable)
-    uniform = epsilon if reach else 0.0
-    return [
-        (1.0 - uniform) * weight / total + (uniform / reach if may else 0.0)
-        for weight, may in zip(weights, explorable, strict=True)
-    ]
+    return _mixed([weight / sum(weights) for weight in weights], epsilon=epsilon, explorable=explorable)
+
+
+def cautious(belief: Belief, anchor: NDArray[np.intp] | int, *, caution: float) -> F64:
+    """Shifts, less what is doubtful of any advantage over the candidate that is best on the tenant's traffic.
+
+    Of `shift_a - shift_anchor` only what exceeds `caution` standard deviations counts where it is positive: a request
+    sets a candidate apart only as far as that is sure, and none is thought worse for being unknown. Shape (k,), or
+    (n, k) for n anchors.
+    """
+    ahead = belief.shift - belief.shift[anchor, None] if np.ndim(anchor) else belief.shift - belief.shift[anchor]
+    shifts: F64 = belief.shift - np.minimum(np.maximum(ahead, 0.0), caution * belief.doubt[anchor])
+    return shifts
 
 
 def thompson(
-    utilities: Sequence[float],
-    spreads: Sequence[float],
-    *,
-    epsilon: float,
-    draws: int,
-    explorable: Sequence[bool],
-    rng: np.random.Generator,
+    belief: Belief, stakes: Stakes, values: F64, *, how: Exploration, explorable: Sequence[bool], may: Sequence[bool]
 ) -> list[float]:
-    """`(1 - epsilon) * P(best) + epsilon * uniform(explorable)`, P(best) by Monte Carlo over normal posteriors.
+    """`(1 - epsilon) * P(best) + epsilon * uniform(explorable)`, P(best) over draws of the candidates' levels.
 
-    The shares of wins over the draws are the distribution that is logged and sampled from, so that given the draws
-    the propensities are exact. Against the posterior's own P(best) a share p errs by sqrt(p * (1 - p) / draws):
-    at most 0.044 for 128 draws. (Thompson, 1933; sampling from an estimated distribution rather than by one draw is
-    what makes the choice usable off-policy.)
+    Levels are drawn together, from their posterior at the tenant's traffic; the best of a draw there is that draw's
+    anchor, and the request moves the choice away from it only by what is sure (`cautious`). The shares of wins over
+    the draws, which are always the same, are the distribution that is logged and sampled from, so that the
+    propensities are exact. Against the posterior's own P(best) a share p errs by sqrt(p * (1 - p) / draws): at most
+    0.044 for 128. (Thompson, 1933; that the choice is sampled from an estimated distribution makes it usable
+    off-policy.)
 
     Args:
-        utilities: Means, one per feasible candidate, at least one.
-        spreads: Standard deviations of the same.
-        epsilon: Share of the uniform part: each explorable candidate has at least epsilon / n.
-        draws: Posterior draws.
-        explorable: Which candidates may win by luck; one that is not wins only where its mean is the best.
-        rng: Draws `draws * n` normals.
+        belief: About k candidates.
+        stakes: In their choice.
+        values: Utility of each at the mean of what is believed; shape (k,).
+        how: Scale, caution, epsilon, draws.
+        explorable: Which candidates may win by luck; another wins only where its value is the best.
+        may: Which candidates may be chosen at all, at least one.
 
     Returns:
-        Probabilities that sum to 1.
+        k probabilities that sum to 1.
     """
-    means, best = np.array(utilities), max(utilities)
-    may = np.array(explorable) | (means == best)
-    drawn = means + np.array(spreads) * rng.standard_normal((draws, len(means)))
-    wins = np.bincount(np.where(may, drawn, -np.inf).argmax(axis=1), minlength=len(means)) / draws
-    reach = sum(explorable)
-    uniform = epsilon if reach else 0.0
-    return [
-        (1.0 - uniform) * float(win) + (uniform / reach if may else 0.0)
-        for win, may in zip(wins, explorable, strict=True)
-    ]
+    feasible = np.array(may)
+    allowed = feasible & (np.array(explorable) | (values == values[feasible].max()))
+    levels = belief.level[None]
+    if belief.judged:
+        levels = levels + how.scale * belief.draws[:, : how.draws].T
+    anchors = np.where(feasible, stakes.usual_value(levels), -np.inf).argmax(axis=1)
+    worth = stakes.value(levels + cautious(belief, anchors, caution=how.caution))
+    wins = np.bincount(np.where(allowed, worth, -np.inf).argmax(axis=1), minlength=len(feasible)) / len(levels)
+    reach = [a and b for a, b in zip(explorable, may, strict=True)]
+    return _mixed(wins.tolist(), epsilon=how.epsilon, explorable=reach)
+
+
+def early(belief: Belief, stakes: Stakes, values: F64, *, how: Exploration, explorable: Sequence[bool]) -> int | None:
+    """The candidate that must have this request for an early answer; None where none needs it.
+
+    Each has `min(first, sqrt(requests) / 2)` requests early, unless even two standard deviations above its mean it
+    would not be worth what the best one is.
+    """
+    wanted = min(float(how.first), 0.5 * math.sqrt(belief.requests))
+    needy = [place for place, may in enumerate(explorable) if may and belief.tried[place] < wanted]
+    if not needy or not belief.judged:
+        return None
+    spread = belief.draws[:, : how.draws].std(axis=1)
+    hopeful = stakes.value(belief.level + belief.shift + 2.0 * spread)
+    needy = [place for place in needy if hopeful[place] >= values.max()]
+    return min(needy, key=lambda place: belief.tried[place], default=None)
 
 
 def with_trials(probabilities: Sequence[float], forced: Sequence[float]) -> list[float]:
@@ -105,3 +131,13 @@ def sample(probabilities: Sequence[float], rng: np.random.Generator) -> int:
             if point < cumulative:
                 return index
     return last
+
+
+def _mixed(probabilities: Sequence[float], *, epsilon: float, explorable: Sequence[bool]) -> list[float]:
+    """With a share spread evenly over those that are explorable, if any are."""
+    reach = sum(explorable)
+    uniform = epsilon if reach else 0.0
+    return [
+        (1.0 - uniform) * probability + (uniform / reach if may else 0.0)
+        for probability, may in zip(probabilities, explorable, strict=True)
+    ]

@@ -63,6 +63,8 @@ def breach(
     the lower bound `quality - z * se` is above it. The excess of an upper limit is predicted / limit - 1, that of the
     floor 1 - predicted / floor.
     """
+    if limits == _NO_LIMITS and prices.ceiling_usd is None:
+        return None
     broken: list[tuple[float, Exclusion]] = []
     for reason, predicted, limit, unit in (
         (ExclusionReason.TTFT, estimate.ttft_held_s, limits.ttft_s, "s"),
@@ -84,6 +86,7 @@ def breach(
     return max(broken, key=lambda item: item[0], default=None)
 
 
+_NO_LIMITS = Limits()
 _NAMES = {ExclusionReason.BUDGET: "what the budget has for one request,"}
 _LEAST = 1e-12
 

@@ -17,8 +17,9 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much speed, cost and accuracy matter against each other; only their ratios count.
 
-    `cost / accuracy` is the price of a dollar in units of the tenant's own frontier: at 1 the cheapest variant and the
-    best one are worth the same, at 0.5 half of that price is paid. `speed / accuracy` is the price of a second likewise.
+    `cost / accuracy` is the price of a dollar in units of the tenant's own frontier: at 1 the cheapest variant and
+    the best one are worth the same, at 0.5 half of that price is paid. `speed / accuracy` is the price of a second
+    likewise.
     """
 
     speed: NonNegative = 0.0

@@ -109,6 +109,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str = "default"
     features: Features | None = None
     """None where nothing learned is in use."""
+    now_s: float = 0.0
+    """Unix time of the decision."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

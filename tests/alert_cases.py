@@ -199,6 +199,20 @@ CASES = (
         fires=False,
     ),
     Case(
+        "a fixed variant that is better than routing",
+        "TrilemmaRoutingWorse",
+        {"trilemma_routing_worse_than_fixed": "1x120"},
+        "90m",
+        fires=True,
+    ),
+    Case(
+        "routing that was worse for a while",
+        "TrilemmaRoutingWorse",
+        {"trilemma_routing_worse_than_fixed": "1x30 0x90"},
+        "90m",
+        fires=False,
+    ),
+    Case(
         "decisions without estimates",
         "TrilemmaStaticOrder",
         {"trilemma_fallback_decisions_total": "0+10x60", "trilemma_decisions_total": "0+100x60"},

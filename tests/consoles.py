@@ -27,6 +27,8 @@ CONSOLE_ROUTES = {
     ("GET", "/console/overview/live"),
     ("GET", "/console/overview/frontier"),
     ("GET", "/console/overview/promises"),
+    ("GET", "/console/learning"),
+    ("GET", "/console/learning/report"),
     ("GET", "/console/variants"),
     ("GET", "/console/variants/list"),
     ("GET", "/console/variants/{name}/stop"),

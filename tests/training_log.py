@@ -11,7 +11,7 @@ from gateway.decisions.types import Row
 from gateway.decisions.write import insert
 from policies.features.layout import VERSION
 from policies.features.stored import to_stored
-from policies.training.dataset import Sample
+from policies.samples import Sample
 from tests.decision_rows import decision, observation, outcome, sqlite_url
 
 __all__ = ("log_samples", "rows_of")

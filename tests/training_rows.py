@@ -69,6 +69,7 @@ def _sample(
     tokens = whole if limit_tokens is None else min(whole, limit_tokens)
     right = 0.9 if variant == "full" or not hard else 0.2
     sample = Sample(
+        decision_id=f"dec_{number:06}",
         created_at_s=1_700_000_000.0 + number,
         tenant=tenants[number % len(tenants)],
         variant=variant,

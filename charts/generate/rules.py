@@ -111,6 +111,15 @@ def _learning() -> list[Rule]:
             " the variant again with `trilemma variants bench`, or see why the training does not learn it.",
         ),
         _alert(
+            "TrilemmaRoutingWorse",
+            "max (trilemma_routing_worse_than_fixed) == 1",
+            after="1h",
+            severity="ticket",
+            summary="Always one variant would be better than routing",
+            description="With 95 % confidence over the last 24 hours. /console/learning says which variant, and whose"
+            " predictions are wrong. Requests go on being routed; a policy can name the better variant meanwhile.",
+        ),
+        _alert(
             "TrilemmaStaticOrder",
             share(
                 rate("trilemma_fallback_decisions_total", window="10m"),

@@ -12,7 +12,9 @@ from gateway.cli.chat import chat
 from gateway.cli.config import config
 from gateway.cli.context import CliContext
 from gateway.cli.decisions import decisions
+from gateway.cli.demo import demo
 from gateway.cli.init import init
+from gateway.cli.learning import learning
 from gateway.cli.policy import policy
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
@@ -57,5 +59,20 @@ def main(context: click.Context, config_file: Path | None, var: Path) -> None:
     context.obj = CliContext(config_file=config_file, var=var)
 
 
-for command in (serve, init, chat, config, variants, calibrate, train, policy, tenants, traces, simulate, decisions):
+for command in (
+    serve,
+    demo,
+    init,
+    chat,
+    config,
+    variants,
+    calibrate,
+    train,
+    learning,
+    policy,
+    tenants,
+    traces,
+    simulate,
+    decisions,
+):
     main.add_command(command)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -15,7 +16,10 @@ from gateway.paths import StatePaths
 from gateway.settings import Settings, load_settings
 from policies.errors import DocumentError
 
-__all__ = ("CliContext", "failures", "print_json")
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+__all__ = ("CliContext", "failures", "opened_engine", "print_json")
 
 DEFAULT_CONFIG = Path("trilemma.yaml")
 
@@ -61,6 +65,24 @@ def failures(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def opened_engine(context: CliContext) -> Iterator[Engine]:
+    """This installation's database, brought up to date.
+
+    Raises:
+        SQLAlchemyError: It cannot be reached or migrated.
+    """
+    from gateway.decisions.migrate import upgrade
+    from gateway.decisions.schema import open_engine
+
+    engine = open_engine(context.paths.database_url(context.settings()))
+    try:
+        upgrade(engine)
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def print_json(value: object) -> None:

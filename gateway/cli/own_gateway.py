@@ -16,7 +16,7 @@ import click
 
 from gateway.cli.context import CliContext
 
-__all__ = ("any_gateway",)
+__all__ = ("any_gateway", "started_gateway")
 
 START_S = 60.0
 STOP_S = 60.0
@@ -38,14 +38,18 @@ def any_gateway(context: CliContext, url: str | None) -> Iterator[str]:
         raise click.ClickException(f"no gateway at {place}; without --url one is started for as long as it is needed")
     else:
         click.echo("No gateway runs: starting one for as long as this takes.", err=True)
-        with _started(context) as own:
+        with started_gateway(context) as own:
             yield own
 
 
 @contextmanager
-def _started(context: CliContext) -> Iterator[str]:
-    """`trilemma serve` on a free port; it ends with us, however we end."""
-    port = _free_port()
+def started_gateway(context: CliContext, *, port: int | None = None) -> Iterator[str]:
+    """The URL of `trilemma serve` on this port of the loopback, or a free one; it ends with us, however we end.
+
+    Raises:
+        ClickException: It does not start; the message has the end of its log.
+    """
+    port = port or _free_port()
     log = context.paths.run / "own-gateway.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = context.argv("gateway.cli", "serve", "--port", str(port), "--workers", "1", "--host", "127.0.0.1")

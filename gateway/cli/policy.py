@@ -68,7 +68,8 @@ def policy() -> None:
 @click.pass_obj
 def lint(context: CliContext, file: Path, *, as_json: bool) -> None:
     """Check a document; exit code 1 when it has errors, each with its line."""
-    findings = lint_text(read_text(file), known=known_to(context), source_name=str(file))
+    text = read_text(file)
+    findings = lint_text(text, known=known_to(context, text), source_name=str(file))
     errors = errors_among(findings)
     if as_json:
         print_json({"file": str(file), "ok": not errors, "findings": findings})
@@ -90,7 +91,8 @@ def publish(context: CliContext, file: Path, *, author: str, reason: str, once: 
     """Put a document in force, without a restart; exit code 1 and no change when the lint finds errors."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    name, text, known = str(file), read_text(file), known_to(context, tenants="stored")
+    name, text = str(file), read_text(file)
+    known = known_to(context, text, tenants="stored")
     if once and _was_in_force(context, text, source_name=name):
         click.echo(f"{name} was in force before: nothing is changed", err=True)
         if as_json:

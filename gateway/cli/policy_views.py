@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from gateway.cli.context import CliContext
+from gateway.cli.context import CliContext, failures, opened_engine
 from gateway.policyops.types import Activation, Version
 from policies.documents.diff import Change, changes, unified
 from policies.documents.findings import Finding, Known
@@ -39,27 +39,33 @@ __all__ = (
 @contextmanager
 def opened_store(context: CliContext) -> Iterator[PolicyStore]:
     """The versions of this installation, its database brought up to date."""
-    from gateway.decisions.migrate import upgrade
-    from gateway.decisions.schema import open_engine
     from gateway.policyops.store import PolicyStore
 
-    engine = open_engine(context.paths.database_url(context.settings()))
-    try:
-        upgrade(engine)
+    with opened_engine(context) as engine:
         yield PolicyStore(engine)
-    finally:
-        engine.dispose()
 
 
-def known_to(context: CliContext, *, tenants: Literal["any", "stored"] = "any") -> Known:
-    """What documents are held against here; with `stored`, tenants that rules are about must be in the database."""
+def known_to(context: CliContext, text: str, *, tenants: Literal["any", "stored"] = "any") -> Known:
+    """What a document is held against here; with `stored`, tenants that rules are about must be in the database."""
     from gateway.cli.tenants_views import opened_tenants
     from gateway.policyops.known import known_here
 
+    settings, paths = context.settings(), context.paths
+    # A document that names no estimator can be checked where there is no database.
+    estimators = _stored_estimators(context) if "estimators" in text else frozenset()
     if tenants == "any":
-        return known_here(context.settings(), context.paths)
+        return known_here(settings, paths, estimators=estimators)
     with opened_tenants(context) as store:
-        return known_here(context.settings(), context.paths, tenants=store)
+        return known_here(settings, paths, estimators=estimators, tenants=store)
+
+
+def _stored_estimators(context: CliContext) -> frozenset[str]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from gateway.learning.store import EstimatorStore
+
+    with failures(SQLAlchemyError), opened_engine(context) as engine:
+        return EstimatorStore(engine).names()
 
 
 def read_text(file: Path) -> str:
@@ -143,6 +149,7 @@ def _when(unix_s: float) -> str:
 def evaluated(context: CliContext, text: str, *, name: str) -> Report:
     """What a document's policy would have been worth on this installation's log."""
     from gateway.decisions.read import export
+    from gateway.learning import trainings
     from gateway.learning.store import EstimatorStore
     from gateway.learning.train import candidates_at_rest, readable_artifacts
     from gateway.policyops.evaluate import evaluate_on_log
@@ -153,7 +160,9 @@ def evaluated(context: CliContext, text: str, *, name: str) -> Report:
     settings, paths = context.settings(), context.paths
     document = decode_document(text, source_name=name)
     policy = compile_document(document)
-    artifacts = readable_artifacts(EstimatorStore(paths.estimators), document.estimators)
+    with opened_engine(context) as engine:
+        used = trainings.used_by(policy, trainings.in_force(engine))
+        artifacts = readable_artifacts(EstimatorStore(engine), used)
     return evaluate_on_log(
         export(paths.database_url(settings)),
         policy,

@@ -25,7 +25,7 @@ __all__ = ("simulate",)
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
-_PROTOCOLS = ("apgr", "aiq", "budget", "bandit", "sla")
+_PROTOCOLS = ("apgr", "aiq", "budget", "bandit", "cold", "frozen", "sla")
 _PICTURES = ("png", "svg", "pdf")
 
 
@@ -42,7 +42,12 @@ def _picture(_: click.Context, __: click.Parameter, path: Path | None) -> Path |
 @click.option("--budget", "budgets_usd", help="`budget`: dollars a request, several separated by commas.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Orders, folds or streams; each protocol has its default.")
 @click.option("--trace", "traces", multiple=True, type=_FILE, help="`sla`: arrivals, as a CSV file; repeatable.")
-@click.option("--requests", type=click.IntRange(min=50), help="`bandit`: length of the stream. `sla`: of the trace.")
+@click.option(
+    "--requests",
+    type=click.IntRange(min=50),
+    help="Length of the stream of `bandit` and `cold`, or of the trace of `sla`.",
+)
+@click.option("--knee", is_flag=True, help="`cold`: money counts too, at the price where `balanced` stands.")
 @click.option("--methods", help="Only these, separated by commas.")
 @click.option("--tag/--no-tag", "tagged", default=True, show_default=True, help="Give a row's source as a tag.")
 @click.option("--plot", callback=_picture, type=_NEW_FILE, help="Draw the frontier: .png, .svg or .pdf.")
@@ -56,6 +61,7 @@ def simulate(
     seeds: int | None,
     traces: tuple[Path, ...],
     requests: int | None,
+    knee: bool,
     methods: str | None,
     tagged: bool,
     plot: Path | None,
@@ -68,7 +74,7 @@ def simulate(
     from policies.simulation.report import markdown
 
     options = _options(
-        warm, budgets_usd, traces=traces, seeds=seeds, requests=requests, methods=methods, tagged=tagged
+        warm, budgets_usd, traces=traces, seeds=seeds, requests=requests, knee=knee, methods=methods, tagged=tagged
     )
     # The arrays are small: a second thread would spend its time waiting.
     with failures(PolicyError, ValueError), _extra(), threadpool_limits(1), progress_sink() as sink:
@@ -88,6 +94,7 @@ def _options(
     traces: tuple[Path, ...],
     seeds: int | None,
     requests: int | None,
+    knee: bool,
     methods: str | None,
     tagged: bool,
 ) -> Options:
@@ -109,6 +116,7 @@ def _options(
             budgets_usd=PUBLISHED_BUDGETS_USD if budgets_usd is None else _budgets(budgets_usd),
             traces=[parse_trace(path.read_bytes(), name=str(path)) for path in traces],
             requests=requests,
+            knee=knee,
             tagged=tagged,
         )
 

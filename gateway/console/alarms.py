@@ -11,6 +11,7 @@ from backends.types import WorkerState
 from gateway.console.amounts import count, seconds
 from gateway.console.promise_rows import FAST_BURN, burn_of
 from gateway.console.traffic import Recent
+from gateway.learning.learning_report import LearningReport
 from gateway.services import Services
 from gateway.sla.report import SlaReport
 
@@ -34,7 +35,12 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 def alarms(services: Services, recent: Recent | None) -> tuple[Alarm, ...]:
     """All that is wrong as far as this process knows."""
-    found = [*_process(services), *_variants(services), *_promises(services.promise_gauges.reports)]
+    found = [
+        *_process(services),
+        *_variants(services),
+        *_promises(services.promise_gauges.reports),
+        *_learning(services.learning_gauges.report),
+    ]
     if services.console.recent.trouble:
         found.append(Alarm(tone="bad", text=f"The log cannot be read: {services.console.recent.trouble}."))
     if recent is not None and recent.fallbacks:
@@ -80,3 +86,9 @@ def _promises(reports: Mapping[str, SlaReport]) -> Iterator[Alarm]:
                 pace = f"{burn_of(of):.0f} times too fast"
                 text = f"Tenant `{tenant}` uses up what may go wrong with `{of.promise}` {pace}."
                 yield Alarm(tone="bad", text=text, link=f"/console/tenants/{tenant}")
+
+
+def _learning(report: LearningReport | None) -> Iterator[Alarm]:
+    if report is not None and (better := report.figures.fixed.worse_than) is not None:
+        text = f"Always `{better}` would have been better than routing, with 95 % confidence over the last 24 hours."
+        yield Alarm(tone="bad", text=text, link="/console/learning")

@@ -62,6 +62,7 @@ async def _live(services: Services) -> dict[str, Any]:
         "at_work": sum(map(max, zip(reported, counted, strict=True))),
         "waiting": sum(services.admission.stats.waiting.values()),
         "alarms": alarms(services, recent),
+        "learned": services.learning_gauges.report,
         "now_s": services.clock.wall_s(),
     }
 

@@ -20,6 +20,7 @@ __all__ = ("NAVIGATION", "environment", "fragment", "page")
 NAVIGATION = (
     ("overview", "/console", "Overview"),
     ("requests", "/console/requests", "Slow requests"),
+    ("learning", "/console/learning", "Learning"),
     ("variants", "/console/variants", "Variants"),
     ("tenants", "/console/tenants", "Tenants"),
     ("policies", "/console/policies", "Policies"),

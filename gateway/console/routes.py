@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from gateway.console import login, overview, playground_routes, policies, requests_routes, tenants, variants
+from gateway.console import learning, login, overview, playground_routes, policies, requests_routes, tenants, variants
 from gateway.console.assets import asset, load_assets
 from gateway.console.failures import HANDLERS
 from gateway.console.forgery import unforged
@@ -28,6 +28,8 @@ def console_router() -> Router:
             overview.overview_live,
             overview.overview_frontier,
             overview.overview_promises,
+            learning.learning_page,
+            learning.learning_part,
             variants.variants,
             variants.variant_list,
             variants.confirm_stop,

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
+from gateway.decisions.database_clock import database_now
+
 __all__ = (
     "decisions",
     "ledger_grants",
@@ -88,20 +90,26 @@ outcomes = sa.Table(
     sa.Column("streamed", sa.Boolean, nullable=False),
     sa.Column("confidence", sa.Double),
     sa.Column("quality", sa.Double),
+    sa.Column("written_at_s", sa.Double, default=database_now()),
+    sa.Index("ix_outcomes_written_at_s", "written_at_s", "decision_id"),
 )
+"""`written_at_s` is when the row was inserted or replaced, by the database's clock; readers follow the log by it."""
 
 observations = sa.Table(
     "observations",
     metadata,
-    sa.Column("observation_id", sa.String(64), primary_key=True),
-    sa.Column("decision_id", sa.String(64), nullable=False, index=True),
+    sa.Column("observation_id", sa.String(64), nullable=False),
+    sa.Column("decision_id", sa.String(64), primary_key=True),
     sa.Column("created_at_s", sa.Double, nullable=False),
-    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("source", sa.String(16), primary_key=True),
+    sa.Column("subject", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(64), nullable=False),
     sa.Column("score", sa.Double, nullable=False),
     sa.Column("weight", sa.Double, nullable=False),
     sa.Column("comment", sa.Text),
     sa.Column("cost_usd", sa.Double, nullable=False, server_default=sa.text("0")),
+    sa.Column("written_at_s", sa.Double, default=database_now()),
+    sa.Index("ix_observations_written_at_s", "written_at_s", "observation_id"),
 )
 
 policy_versions = sa.Table(

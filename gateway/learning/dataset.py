@@ -1,4 +1,4 @@
-"""The log as samples to learn from: answered requests, newest first while reading, in bounded memory.
+"""The log as samples to learn from: all of it, newest first while reading, or the requests of some decisions.
 
 Columns of JSON are read as text, and of them only what is learned from is decoded.
 """
@@ -20,13 +20,15 @@ from policies.errors import FeaturesError
 from policies.features.layout import VERSION
 from policies.features.stored import from_stored
 from policies.features.types import Features
+from policies.samples import Sample
 from policies.signals import label
-from policies.training.dataset import Sample
 from policies.types import CandidateState
 
-__all__ = ("count_since", "read_samples")
+__all__ = ("count_since", "labels", "read_samples", "samples_of")
 
 PAGE_ROWS = 2000
+IDS_AT_ONCE = 500
+"""Decisions named in one query."""
 
 MAX_GRAMS = 20_000_000
 """N-grams kept over all rows, about 120 MB; of older rows beyond them only what has a name is learned from."""
@@ -57,6 +59,7 @@ class _Judged(msgspec.Struct, frozen=True):
 _attempts = msgspec.json.Decoder(list[_Attempt])
 _verdicts = msgspec.json.Decoder(list[_Verdict])
 _features = msgspec.json.Decoder(dict[str, Any])
+_stages = msgspec.json.Decoder(dict[str, float])
 
 _ANSWERED = sa.and_(
     decisions.c.decision_id == outcomes.c.decision_id,
@@ -81,6 +84,8 @@ _COLUMNS = (
     outcomes.c.tpot_s,
     outcomes.c.latency_s,
     outcomes.c.cost_usd,
+    outcomes.c.streamed,
+    sa.cast(outcomes.c.stages, sa.Text).label("stages"),
 )
 
 
@@ -99,6 +104,7 @@ def read_samples(
     variants: Collection[str],
     max_rows: int,
     since_s: float | None = None,
+    unjudged_text: bool = False,
     on_read: Callable[[int], None] = lambda _: None,
 ) -> list[Sample]:
     """The newest answered requests, oldest first.
@@ -108,6 +114,7 @@ def read_samples(
         variants: Those learned about; answers of others are passed over.
         max_rows: At most so many.
         since_s: Unix time before which nothing is read.
+        unjudged_text: Whether to read the n-grams of answers without a label too.
         on_read: Told after each page how many were found so far.
     """
     samples: list[Sample] = []
@@ -115,7 +122,7 @@ def read_samples(
     for page, judged in _pages(engine, variants=variants, since_s=since_s):
         for row in page[: max_rows - len(samples)]:
             quality = judged.get(row.decision_id)
-            sample = _sample(row, quality, text=grams > 0)
+            sample = _sample(row, quality, text=grams > 0, unjudged_text=unjudged_text)
             if sample is not None:
                 samples.append(sample)
                 grams -= 0 if sample.features is None else len(sample.features.grams)
@@ -124,6 +131,27 @@ def read_samples(
             break
     samples.reverse()
     return samples
+
+
+def samples_of(connection: Connection, ids: Sequence[str], *, variants: Collection[str]) -> dict[str, Sample]:
+    """The samples of some decisions as they are now, with their texts; one that was not answered has none.
+
+    Args:
+        connection: To the log.
+        ids: Of the decisions.
+        variants: Those learned about; answers of others are passed over.
+    """
+    found: dict[str, Sample] = {}
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[start : start + IDS_AT_ONCE]
+        query = sa.select(*_COLUMNS).select_from(decisions).join(outcomes, _ANSWERED)
+        rows = connection.execute(query.where(decisions.c.decision_id.in_(some))).all()
+        judged = labels(connection, [row.decision_id for row in rows])
+        for row in rows:
+            sample = _sample(row, judged.get(row.decision_id), text=True, unjudged_text=True)
+            if sample is not None and sample.variant in variants:
+                found[row.decision_id] = sample
+    return found
 
 
 def _pages(
@@ -145,14 +173,14 @@ def _pages(
     while True:
         with engine.connect() as connection:
             page = connection.execute(query.where(before)).all()
-            judged = _labels(connection, [row.decision_id for row in page])
+            judged = labels(connection, [row.decision_id for row in page])
         if not page:
             return
         yield page, judged
         before = order < sa.tuple_(sa.literal(page[-1].created_at_s), sa.literal(page[-1].decision_id))
 
 
-def _labels(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[float, float]]:
+def labels(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Quality and weight of the answers that were judged."""
     query = sa.select(
         observations.c.decision_id, observations.c.source, observations.c.score, observations.c.weight
@@ -163,20 +191,24 @@ def _labels(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[float
     return {name: made for name, rows in found.items() if (made := label(rows)) is not None}
 
 
-def _sample(row: sa.Row[Any], quality: tuple[float, float] | None, *, text: bool) -> Sample | None:
+def _sample(
+    row: sa.Row[Any], quality: tuple[float, float] | None, *, text: bool, unjudged_text: bool = False
+) -> Sample | None:
     """One row; None where it does not hold together, as one of an older version may not."""
     try:
         attempts = _attempts.decode(row.attempts)
         verdict = next(v for v in _verdicts.decode(row.candidates) if v.variant == row.variant)
+        stages = _stages.decode(row.stages)
     except (msgspec.MsgspecError, StopIteration):
         return None
     if any(attempt.held for attempt in attempts):
         quality = None  # Which answers a cascade passes on depends on how good they are.
-    features = _read_features(row, text=text and quality is not None)
+    features = _read_features(row, text=text and (unjudged_text or quality is not None))
     # Without its text a judged row would teach the quality that text says nothing.
     label_ = quality if text and features is not None else None
     alone = len(attempts) == 1 and attempts[0].held is None
     return Sample(
+        decision_id=row.decision_id,
         created_at_s=row.created_at_s,
         tenant=row.tenant,
         variant=row.variant,
@@ -192,6 +224,8 @@ def _sample(row: sa.Row[Any], quality: tuple[float, float] | None, *, text: bool
         ttft_s=row.ttft_s if alone else None,
         tpot_s=row.tpot_s if alone else None,
         latency_s=row.latency_s if alone else None,
+        first_token_s=stages.get("first_token") if alone and row.streamed else None,
+        answer_s=stages.get("upstream") if alone and not row.streamed else None,
         cost_usd=row.cost_usd,
         features=features,
         quality=None if label_ is None else label_[0],

@@ -1,12 +1,16 @@
-"""Why nothing was learned."""
+"""Why nothing was learned, put in force, or reported."""
 
 from __future__ import annotations
 
-__all__ = ("LearningError", "TooLittleDataError")
+__all__ = ("LearningError", "NoSuchTrainingError", "ReportError", "TooLittleDataError")
 
 
 class LearningError(Exception):
     """Root of the tree."""
+
+
+class NoSuchTrainingError(LearningError):
+    """There is no such training, or what it learned is no longer stored."""
 
 
 class TooLittleDataError(LearningError):
@@ -19,3 +23,7 @@ class TooLittleDataError(LearningError):
         )
         self.rows = rows
         self.needed = needed
+
+
+class ReportError(LearningError):
+    """A report on learning could not be made."""

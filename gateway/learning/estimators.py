@@ -1,29 +1,46 @@
-"""The estimator in force in this process: follows the policy, and never leaves a request without one.
+"""What decisions are made with in this process: follows the policy in force and the trainings.
 
-Artifacts are read and checked on a thread, away from the event loop. One that is missing or damaged costs only its
-part: the last good one of its kind stays while there is one, and else the card answers. What went wrong is counted
-and told once.
+A policy pins estimators, leaves them to whatever is in force in the database, or uses nothing learned. Artifacts are
+read and checked on a thread, away from the event loop. One that is missing or damaged changes nothing: what was in
+force before goes on. What went wrong is counted and logged once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.learning import trainings
+from gateway.learning.dataset import read_samples
+from gateway.learning.online import OnlineLearner
 from gateway.learning.store import EstimatorStore
 from gateway.policyops.active import ActivePolicy
+from policies.errors import ArtifactError
 from policies.estimators.base import Estimator
-from policies.estimators.learned import LearnedEstimator, Part, part_of
-from policies.estimators.quality import OnlineQuality
-from policies.policy import Policy
+from policies.estimators.card import CardEstimator
+from policies.estimators.latency import CARD, LatencyModel
+from policies.learner.fit import Fit, first_fit
+from policies.policy import LearnedUse
+from policies.samples import Sample
 
-__all__ = ("ActiveEstimator", "EstimatorStats")
+__all__ = ("ANSWERS", "LATENCY", "ActiveEstimator", "EstimatorStats")
 
-LOOK_EVERY_S = 0.25
+T = TypeVar("T")
+
+ANSWERS, LATENCY = "answers", "latency"
+"""The kinds of what is learned."""
+
+LOOK_EVERY_S = 0.5
+"""How long after it was promoted something learned comes into force, at most."""
+
+COUNTED_ROWS = 10_000
+"""Latest requests of the log that are counted again under another fit."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,89 +49,137 @@ class EstimatorStats(msgspec.Struct, frozen=True, kw_only=True):
     """How following goes."""
 
     switches: int
-    """Times another set of estimators was put in force."""
+    """Times another fit was put in force."""
     failures: int
     """Artifacts that could not be used: a reason for alarm."""
     in_force: dict[str, str]
-    """Content hash of each learned part, by kind; the parts not named are the card's."""
+    """Content hash by kind; a kind that is not named is as it was before any training."""
+
+
+class _Learned(NamedTuple):
+    """What the database says."""
+
+    in_force: Mapping[str, str]
+    off: bool
+    """Whether an operator turned off what was learned."""
 
 
 class ActiveEstimator:
-    """Holds the estimator that decisions are made with. For the event loop's thread only."""
+    """Says which estimator is in force. For the event loop's thread only."""
 
-    def __init__(self, policies: ActivePolicy, store: EstimatorStore) -> None:
+    def __init__(
+        self, policies: ActivePolicy, engine: Engine, *, online: OnlineLearner, variants: Collection[str]
+    ) -> None:
+        """Begin with what the online learner has.
+
+        Args:
+            policies: In force.
+            engine: The database.
+            online: The learner of this process.
+            variants: Those learned about.
+        """
         self._policies = policies
-        self._store = store
-        self._parts: dict[str, tuple[str, Part]] = {}
-        """Hash and estimator, by kind."""
-        self._current: Estimator = LearnedEstimator()
-        self._followed = ""
-        self._switches = 0
+        self._engine = engine
+        self._online = online
+        self._variants = variants
+        self._store = EstimatorStore(engine)
+        self._in_force: dict[str, str] = {}
+        self._refused: set[str] = set()
+        """Hashes of artifacts that cannot be used."""
+        self._off = False
+        self._trouble = ""
         self._failures = 0
 
     @property
     def current(self) -> Estimator:
         """The estimator in force."""
-        return self._current
+        if self._off or self._policies.current.learning is LearnedUse.NONE:
+            return _CARDS
+        return self._online.learner
 
     @property
-    def quality(self) -> OnlineQuality | None:
-        """The part that goes on learning from every judged answer; None where the card says the quality."""
-        found = self._parts.get("quality")
-        return found[1] if found is not None and isinstance(found[1], OnlineQuality) else None
+    def tried(self) -> Mapping[str, int]:
+        """Requests that each variant was chosen for."""
+        return self._online.learner.tried
 
     @property
     def stats(self) -> EstimatorStats:
         """How following goes."""
-        return EstimatorStats(
-            switches=self._switches,
-            failures=self._failures,
-            in_force={kind: name for kind, (name, _) in self._parts.items()},
-        )
+        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self._in_force))
 
     async def refresh(self) -> None:
-        """Put in force what the policy names, if the policy has changed since the last look. Never raises."""
-        policy = self._policies.current
-        if policy.hash == self._followed:
-            return
-        parts: dict[str, tuple[str, Part]] = {}
-        for kind, name in policy.estimators.items():
-            held = self._parts.get(kind)
-            if held is not None and held[0] == name:
-                parts[kind] = held  # With what it has learned since it was fitted.
-            elif (found := await self._read(kind, name) or held) is not None:
-                parts[kind] = found
-        self._put(policy, parts)
+        """Put in force what policy and database say. Never raises."""
+        try:
+            await self._follow()
+            trouble = ""
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, requests go on
+            trouble = f"{type(error).__name__}: {error}"
+        if trouble != self._trouble:
+            logger.warning("what was learned cannot be followed: %s", trouble or "it can again")
+            self._trouble = trouble
 
     async def watch(self) -> None:
-        """Follow the policy for ever."""
+        """Follow the policy and the database for ever."""
         while True:
-            with contextlib.suppress(Exception):  # What refresh could not foresee must not end it.
-                await self.refresh()
+            await self.refresh()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _read(self, kind: str, name: str) -> tuple[str, Part] | None:
+    def restored(self, learner_fit: str) -> None:
+        """A snapshot was restored that was taken under this fit."""
+        if learner_fit:
+            self._in_force[ANSWERS] = learner_fit
+
+    async def _follow(self) -> None:
+        learned = await asyncio.to_thread(self._learned)
+        policy = self._policies.current
+        self._off = learned.off
+        self._online.inherit({trial.variant: trial.parent for trial in policy.trials if trial.parent is not None})
+        wanted = trainings.used_by(policy, learned.in_force)
+        latency = wanted.get(LATENCY, "")
+        if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
+            await self._use_latency(latency)
+        answers = wanted.get(ANSWERS, "")
+        if answers != self._in_force.get(ANSWERS, "") and answers not in self._refused:
+            await self._use_answers(answers)
+
+    async def _use_latency(self, name: str) -> None:
+        model = await self._read(name, lambda: LatencyModel.from_artifact(self._store.get(name, kind=LATENCY)), CARD)
+        if model is not None:
+            self._online.replace_latency(model)
+            self._note(LATENCY, name)
+
+    async def _use_answers(self, name: str) -> None:
+        fit = await self._read(
+            name, lambda: Fit.from_artifact(self._store.get(name, kind=ANSWERS), hash_=name), first_fit()
+        )
+        if fit is not None:
+            await self._online.adopt(fit, samples=self._samples)
+            self._note(ANSWERS, name)
+
+    async def _read(self, name: str, read: Callable[[], T], unnamed: T) -> T | None:
+        """What an artifact holds; None where it cannot be used."""
+        if not name:
+            return unnamed
         try:
-            return name, await asyncio.to_thread(lambda: part_of(self._store.get(name, kind=kind)))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, requests go on
+            return await asyncio.to_thread(read)
+        except SQLAlchemyError:
+            raise  # The artifact may be good: it is read again at the next look.
+        except ArtifactError as error:
             self._failures += 1
-            logger.error("the %s estimator of the policy in force cannot be used: %s", kind, error)
+            self._refused.add(name)
+            logger.error("the estimator %s in force cannot be used: %s", name, error)
             return None
 
-    def _put(self, policy: Policy, parts: dict[str, tuple[str, Part]]) -> None:
-        parents = {t.variant: t.parent for t in policy.trials if t.parent is not None}
-        self._parts = parts
-        if self.quality is not None:
-            _admit(self.quality, parents)
-        self._current = LearnedEstimator.of([part for _, part in parts.values()], parents=parents)
-        self._followed = policy.hash
-        self._switches += 1
+    def _samples(self) -> Sequence[Sample]:
+        return read_samples(self._engine, variants=self._variants, max_rows=COUNTED_ROWS, unjudged_text=True)
+
+    def _learned(self) -> _Learned:
+        held = trainings.held_by(self._engine)
+        off = held is not None and held.action is trainings.Action.OFF
+        return _Learned(trainings.in_force(self._engine), off)
+
+    def _note(self, kind: str, name: str) -> None:
+        self._in_force = {k: n for k, n in (self._in_force | {kind: name}).items() if n}
 
 
-def _admit(quality: OnlineQuality, parents: Mapping[str, str]) -> None:
-    """Let variants on trial begin as their parents, and forget those that are not on trial any more."""
-    for variant in set(quality.adopted) - parents.keys():
-        quality.remove(variant)
-    for variant, parent in parents.items():
-        if parent in quality.names:
-            quality.add(variant, parent=parent)
+_CARDS = CardEstimator()

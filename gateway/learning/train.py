@@ -106,7 +106,7 @@ def _train(
     clock: Clock,
     sink: ProgressSink,
 ) -> Outcome:
-    policies, estimators = PolicyStore(engine), EstimatorStore(paths.estimators)
+    policies, estimators = PolicyStore(engine), EstimatorStore(engine)
     text = _text_in_force(policies, settings)
     document = decode_stored(text, source_name="the policy in force")
     in_force = compile_document(document).estimators
@@ -132,7 +132,7 @@ def _train(
         said = {"source_name": "draft", "author": AUTHOR, "reason": f"trained on {len(data)} requests; {file.stem}"}
         version = save_draft(policies, draft, now_s=clock.wall_s(), **said)
         if and_publish:
-            known = known_here(settings, paths)
+            known = known_here(settings, paths, estimators=estimators.names())
             version, _ = publish(policies, draft, known=known, now_s=clock.wall_s(), **said)
     sink(_progress("ready", done=1.0))
     return Outcome(report=report, report_file=str(file), draft=draft, version=version)

@@ -16,6 +16,7 @@ from gateway.shared.redis import SharedRedis
 from gateway.shared.replicas import Replicas
 
 if TYPE_CHECKING:
+    from gateway.metrics.learning import LearningGauges
     from gateway.metrics.promises import PromiseGauges
     from gateway.services import Services
 
@@ -29,7 +30,13 @@ class Live(Collector):
     """The state of one process as metrics."""
 
     def __init__(
-        self, services: Services, *, promises: PromiseGauges, redis: SharedRedis | None, replicas: Replicas
+        self,
+        services: Services,
+        *,
+        promises: PromiseGauges,
+        learning: LearningGauges,
+        redis: SharedRedis | None,
+        replicas: Replicas,
     ) -> None:
         self._services = services
         self._promises = promises
@@ -40,8 +47,11 @@ class Live(Collector):
             self._variants,
             self._log,
             self._traces,
+            self._checks,
+            self._limits,
             self._shared,
             self._promises.samples,
+            learning.samples,
         )
 
     def collect(self) -> Iterator[Metric]:
@@ -94,6 +104,18 @@ class Live(Collector):
             stats = tracing.otlp.stats
             for outcome in ("offered", "sent", "failed"):
                 yield "trilemma_otlp_spans_total", (outcome,), getattr(stats, outcome)
+
+    def _checks(self) -> Iterator[Sample]:
+        stats = self._services.signals.stats.checks
+        yield "trilemma_checks_waiting", (), stats.waiting
+        yield "trilemma_checks_total", ("scored",), stats.scored
+        yield "trilemma_checks_total", ("given_up",), stats.given_up
+        for reason, count in stats.dropped.items():
+            yield "trilemma_checks_dropped_total", (reason,), count
+
+    def _limits(self) -> Iterator[Sample]:
+        for tenant, count in self._services.limiter.turned_away.items():
+            yield "trilemma_turned_away_total", (tenant,), count
 
     def _shared(self) -> Iterator[Sample]:
         if self._redis is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from backends.models.store import Store
 from backends.types import Capability, Engine, Variant
-from gateway.learning.store import EstimatorStore
 from gateway.paths import StatePaths
 from gateway.routing.candidates import profile
 from gateway.settings import Settings
@@ -16,7 +15,9 @@ from policies.types import Profile
 __all__ = ("known_here",)
 
 
-def known_here(settings: Settings, paths: StatePaths, *, tenants: TenantStore | None = None) -> Known:
+def known_here(
+    settings: Settings, paths: StatePaths, *, estimators: frozenset[str], tenants: TenantStore | None = None
+) -> Known:
     """What is configured, and what of it has been measured or stated.
 
     Prices need no check, since the configuration accepts no variant without one.
@@ -24,6 +25,7 @@ def known_here(settings: Settings, paths: StatePaths, *, tenants: TenantStore | 
     Args:
         settings: The configuration.
         paths: Where what was measured is kept.
+        estimators: Hashes of those that are stored.
         tenants: Those that rules may be about; with None, or while there are none, any name passes.
 
     Raises:
@@ -35,7 +37,7 @@ def known_here(settings: Settings, paths: StatePaths, *, tenants: TenantStore | 
         variants={variant.name: _figures(variant, store) for variant in settings.variants if not variant.embeds_only},
         tenants=names | {ANYONE.tenant.id} if names else None,
         capabilities=frozenset(Capability),
-        estimators=EstimatorStore(paths.estimators).names(),
+        estimators=estimators,
     )
 
 

@@ -46,6 +46,11 @@ class Estimators(Protocol):
         """The one to decide with now."""
         ...
 
+    @property
+    def tried(self) -> Mapping[str, int]:
+        """Requests that each variant was chosen for."""
+        ...
+
 
 class Decider:
     """Chooses a variant for an exchange, and logs the choice with its propensities before anything is sent."""
@@ -60,7 +65,6 @@ class Decider:
         budgets: Budgets,
         promises: Promises,
         ledger: Ledger,
-        tried: Mapping[str, int],
         log: DecisionLog,
         rng: np.random.Generator,
     ) -> None:
@@ -71,7 +75,6 @@ class Decider:
         self._budgets = budgets
         self._promises = promises
         self._ledger = ledger
-        self._tried = tried
         self._log = log
         self._rng = rng
 
@@ -181,7 +184,7 @@ class Decider:
             rng=self._rng,
             ruling=ruling,
             prices=earlier.prices if earlier else self._prices(exchange, policy),
-            tried=self._tried,
+            tried=self._estimators.tried,
         )
         return decision, routing
 
@@ -219,6 +222,7 @@ class Decider:
             hint=request.hint,
             service_tier=request.service_tier or "default",
             features=exchange.features,
+            now_s=exchange.clock.wall_s(),
         )
 
     def _allowed(self, model: str) -> frozenset[str] | None:

@@ -94,6 +94,8 @@ class Exchange:
         """Seconds by stage, in the order they began."""
         self.transcript: Transcript | None = None
         """What the caller is sent, where the answer is going to be judged."""
+        self.unchecked: tuple[str, ...] = ()
+        """Why the answer is not held against its checks, or not as a whole."""
         self.ttft_s: float | None = None
         self.cost_usd = 0.0
         self.cache: CacheOutcome = "bypass"

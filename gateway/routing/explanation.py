@@ -34,6 +34,7 @@ def explanation(exchange: Exchange) -> dict[str, Any]:
         "variant": exchange.variant,
         "cache": exchange.cache,
         **(_decided(exchange.decision) if exchange.decision else {}),
+        "unchecked": list(exchange.unchecked),
         "cost_usd": exchange.cost_usd,
         "ttft_s": exchange.ttft_s,
         "stages": dict(exchange.stages),

@@ -19,7 +19,7 @@ from policies.objective import Limits
 from policies.prices import NO_PRICES, Prices
 from policies.promises.keeper import Answer, Keeper
 from policies.promises.types import Sla
-from policies.signals import label
+from policies.signals import label, with_latest
 
 __all__ = ("Promises",)
 
@@ -34,6 +34,8 @@ class _Recent:
     tenant: str
     counted: float | None = None
     """The quality that its answer counts with; None before it was answered."""
+    predicted: float = 0.0
+    """The quality that it counted with at first."""
     window: int = 0
     judgements: list[ObservationRow] = field(default_factory=list)
 
@@ -96,7 +98,7 @@ class Promises:
         ttft_s = row.ttft_s if row.streamed else None
         answer = Answer(ttft_s=ttft_s, latency_s=row.latency_s, quality=row.quality)
         keeper.answered(answer, now_s=self._clock.wall_s())
-        recent.counted, recent.window = row.quality, keeper.window
+        recent.counted, recent.predicted, recent.window = row.quality, row.quality or 0.0, keeper.window
 
     def _keeper(self, tenant: Tenant) -> Keeper | None:
         """The tenant's keeper; a new one when its promises have changed."""
@@ -112,8 +114,9 @@ class Promises:
 
 def _judged(row: ObservationRow, recent: _Recent, keeper: Keeper) -> None:
     """Count an answer with what is now known of it."""
-    recent.judgements.append(row)
+    recent.judgements = with_latest(recent.judgements, row)
     known = label(recent.judgements)
     if known is not None and recent.counted is not None:
-        keeper.judged(change=known[0] - recent.counted, window=recent.window)
+        earlier = recent.counted - recent.predicted
+        keeper.judged(change=known[0] - recent.counted, window=recent.window, earlier=earlier)
         recent.counted = known[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from policies.errors import ArtifactError
 
-__all__ = ("MAX_BYTES", "Artifact", "checked", "content_hash", "decode", "encode")
+__all__ = ("MAX_BYTES", "Artifact", "checked", "checked_places", "content_hash", "decode", "encode")
 
 MAX_BYTES = 5_000_000
 FORMAT = 1
@@ -102,7 +102,29 @@ def decode(data: bytes, *, kind: str, layout: str) -> Artifact:
 def checked(
     artifact: Artifact, name: str, *, shape: tuple[int, ...], low: float = -1e6, high: float = 1e6
 ) -> NDArray[np.float32]:
-    """An array of an artifact, with the shape and range it must have.
+    """An array of numbers of an artifact, with the shape and range it must have.
+
+    Raises:
+        ArtifactError: It is missing, of another type or shape, not finite, or out of range.
+    """
+    return _checked(artifact, name, np.float32, shape=shape, low=low, high=high)
+
+
+def checked_places(
+    artifact: Artifact, name: str, *, shape: tuple[int, ...], low: int, high: int
+) -> NDArray[np.int32]:
+    """An array of whole numbers, such as places in another array.
+
+    Raises:
+        ArtifactError: As `checked` has it.
+    """
+    return _checked(artifact, name, np.int32, shape=shape, low=low, high=high)
+
+
+def _checked(
+    artifact: Artifact, name: str, dtype: type[np.generic], *, shape: tuple[int, ...], low: float, high: float
+) -> NDArray[Any]:
+    """An array of a type, with the shape and range it must have.
 
     Raises:
         ArtifactError: It is missing, of another type or shape, not finite, or out of range.
@@ -110,8 +132,8 @@ def checked(
     array = artifact.arrays.get(name)
     if array is None:
         raise ArtifactError(f"the {artifact.kind} estimator lacks `{name}`")
-    if array.dtype != np.float32 or array.shape != shape:
-        expected = f"float32 of shape {shape}"
+    if array.dtype != dtype or array.shape != shape:
+        expected = f"{np.dtype(dtype)} of shape {shape}"
         raise ArtifactError(f"`{name}` is {array.dtype} of shape {array.shape}, expected {expected}")
     # Comparisons with NaN are false, and so this refuses it too.
     if array.size and not (float(array.min()) >= low and float(array.max()) <= high):

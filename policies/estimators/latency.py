@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.estimators.artifact import Artifact, checked
+from policies.estimators.corrections import TimeFactors
 from policies.estimators.times import Parts
 
 __all__ = ("CARD", "CARD_TPOT", "CARD_TTFT", "KIND", "LatencyModel", "Times", "tpot_terms", "ttft_terms")
@@ -29,6 +30,8 @@ CARD_TPOT = (1.0, 1.0, 0.0, 0.0)
 """The weights with which the terms come to the card's estimate."""
 
 _KILO = 1e-3
+_WAITS = 2
+"""The first so many of `ttft_terms` are waiting: for a start, and for requests ahead."""
 
 
 class Times(NamedTuple):
@@ -77,6 +80,7 @@ class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         variants: Sequence[int | None],
         median_tokens: F64,
         high_tokens: F64,
+        corrected: Sequence[TimeFactors] | None = None,
     ) -> Times:
         """The times of some variants.
 
@@ -86,17 +90,25 @@ class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             variants: Positions in `names`; n of them. None weighs the parts as the card does.
             median_tokens: Length of the answer; shape (n,).
             high_tokens: Its upper quantile; shape (n,).
+            corrected: Live corrections; n of them, or None for none. They apply to the work on the request, not to
+                what it waits for: `parts` has corrected the queue, and a start takes as long as it takes.
         """
         rows = np.array([len(self.names) if row is None else row for row in variants], np.intp)
         table = np.array(parts).T
         by_term = self.ttft.take(rows, axis=2) * ttft_terms(table)
-        ttft = by_term.sum(axis=1)
         tpot = (self.tpot.take(rows, axis=2) * tpot_terms(table, prompt_tokens)).sum(axis=1)
+        if corrected is not None:
+            factors = np.array(corrected).T
+            by_term[:, _WAITS:] *= factors[0]
+            tpot *= factors[1]
+        ttft = by_term.sum(axis=1)
         latency_s = ttft[0] + np.maximum(median_tokens - 1.0, 0.0) * tpot[0]
         # Two quantiles that were fitted apart may cross; the upper one is then the median.
         slow, slower = np.maximum(ttft[1], ttft[0]), np.maximum(tpot[1], tpot[0])
         high_s = self.stretch[rows] * (slow + np.maximum(high_tokens - 1.0, 0.0) * slower)
-        return Times(by_term[0, :2].sum(axis=0), ttft[0], slow, tpot[0], latency_s, np.maximum(high_s, latency_s))
+        return Times(
+            by_term[0, :_WAITS].sum(axis=0), ttft[0], slow, tpot[0], latency_s, np.maximum(high_s, latency_s)
+        )
 
 
 def _with_card(weights: F32, card: tuple[float, ...]) -> F32:

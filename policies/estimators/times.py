@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from policies.estimators.corrections import NO_CORRECTION, TimeFactors
 from policies.types import Candidate, CandidateState, Profile
 
 __all__ = ("Parts", "parts")
@@ -33,18 +34,25 @@ class Parts(NamedTuple):
     """Slots taken of all slots, in [0, 1)."""
 
 
-def parts(candidate: Candidate, *, prompt_tokens: int) -> Parts:
+def parts(candidate: Candidate, *, prompt_tokens: int, corrected: TimeFactors = NO_CORRECTION) -> Parts:
     """The parts of one request's times.
 
     With r other requests being decoded a token takes `tpot_s + r * tpot_slope_s`. A request waits until enough of
     those ahead of it, running or queued, have been served to leave it a slot, `max_running` at a time. Both are
     deliberate simplifications.
+
+    Args:
+        candidate: With its profile and its load.
+        prompt_tokens: Of the request.
+        corrected: Live corrections of its times. They apply here to the requests ahead only, which are served at the
+            same pace; the caller corrects the request's own times.
     """
     profile = candidate.profile
     alongside = min(candidate.running + candidate.queued, candidate.max_running - 1)
     crowding_s = alongside * profile.tpot_slope_s
     before = candidate.running + candidate.queued + 1 - candidate.max_running
-    service_s = profile.ttft_s + profile.completion_tokens * (profile.tpot_s + crowding_s)
+    decode_s = profile.completion_tokens * (profile.tpot_s + crowding_s)
+    service_s = corrected.ttft * profile.ttft_s + corrected.tpot * decode_s
     return Parts(
         start_s=_start_s(candidate),
         queue_s=max(0, before) / candidate.max_running * service_s,

@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from policies.evaluation.estimators import ValueEstimate
+from policies.evaluation.interval import Interval
 
 __all__ = ("Interval", "bootstrap", "empirical_bernstein", "student")
 
@@ -28,17 +28,6 @@ CELLS_PER_CHUNK = 2_000_000
 """Rows times resamples held at once: 16 MB."""
 
 _SUMS = 5
-
-
-class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """Two bounds; infinite where nothing can be said."""
-
-    low: float
-    high: float
-
-    def covers(self, value: float) -> bool:
-        """Whether a value lies between the bounds."""
-        return self.low <= value <= self.high
 
 
 def student(estimate: ValueEstimate, *, confidence: float = 0.95) -> Interval:

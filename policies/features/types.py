@@ -26,7 +26,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """Named priority."""
 
 
-class Features(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Features(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One request in the layout of `policies.features.layout`."""
 
     grams: NDArray[np.uint16]

@@ -122,10 +122,16 @@ class Keeper:
             self._counted = MEMORY * self._counted + 1.0
             self._fell, self._spread = MEMORY * self._fell, MEMORY * self._spread
 
-    def judged(self, *, change: float, window: int) -> None:
-        """An answer of that window turned out better, or worse, than was counted."""
+    def judged(self, *, change: float, window: int, earlier: float = 0.0) -> None:
+        """An answer of that window turned out better, or worse, than was counted.
+
+        Args:
+            change: Of its quality, against what it counted with.
+            window: In which it was answered.
+            earlier: Sum of its earlier changes, which this one adds to.
+        """
         self._fell += change
-        self._spread += change * change
+        self._spread = max(0.0, self._spread + (earlier + change) ** 2 - earlier**2)
         if window == self.window:
             self._total += change
 

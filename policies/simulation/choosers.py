@@ -10,18 +10,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.belief import of_estimates
 from policies.decide import decide
 from policies.estimators.card import CardEstimator
 from policies.feasibility import breach
 from policies.pacing import Pacer
-from policies.policy import Budget, Exploration, Policy
+from policies.policy import Budget, Exploration, Formula, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_POLICY
 from policies.simulation.results import OURS
 from policies.simulation.tenants import Tenant
 from policies.simulation.traces import Trace
+from policies.stakes import stakes
 from policies.types import Candidate, Decision, Estimate, RoutingRequest
-from policies.utility import utilities
 
 __all__ = ("Chooser", "Scene", "choosers")
 
@@ -172,7 +173,11 @@ def _cheapest_feasible(request: RoutingRequest, estimates: Sequence[Estimate]) -
 
 
 def _best_by_weights(request: RoutingRequest, estimates: Sequence[Estimate]) -> int:
-    return int(np.argmax(utilities(estimates, request.objective.weights)))
+    belief = of_estimates(estimates)
+    weighed = stakes(
+        estimates, belief, weights=request.objective.weights, formula=Formula.LINEAR, prices=NO_PRICES, prefer={}
+    )
+    return int(np.argmax(weighed.worth(belief.level)))
 
 
 def _soonest(_request: RoutingRequest, estimates: Sequence[Estimate]) -> int:

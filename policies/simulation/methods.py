@@ -40,6 +40,8 @@ class World:
     arms: tuple[str, ...]
     queries: Queries
     """All requests that may be asked; of one that was not asked yet nothing may be used."""
+    usd_per_answer: tuple[float, ...]
+    """Mean price of an arm's answer, by its price list."""
     warm: Labelled | None = None
     """Rows of another table, all of whose outcomes are known beforehand."""
 

@@ -1,173 +1,237 @@
-"""Our method: the very estimators and the very pacer that serve requests, in the hands of the protocols."""
+"""Our method: the learner, the decision and the pacer that serve requests, in the hands of the protocols.
+
+Nothing here predicts, explores or weighs. An arm is a candidate with a price per token, which its price list states;
+the tokens of an answer are what it cost in these, so that costs are learned as the lengths of answers are. Nothing
+is stated of an arm's quality.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.estimators.drift import DriftDetector
-from policies.estimators.quality import OnlineQuality, QualityModel
+from policies.decide import decide
+from policies.learner.fit import first_fit
+from policies.learner.learner import Learner
+from policies.learner.schedule import is_due
+from policies.objective import Objective, Weights
 from policies.pacing import Pacer
-from policies.policy import Budget
-from policies.simulation.baselines.costs import CostModel
+from policies.policy import Budget, Policy
+from policies.prices import NO_PRICES, Prices
+from policies.priorities import DEFAULT_POLICY
+from policies.samples import Sample
 from policies.simulation.methods import Method, Start, Task, World
 from policies.simulation.queries import Labelled, Queries
-from policies.training.design import Design, Scaling
-from policies.training.quality import Judgements, fit_quality
+from policies.training.answers import counted, fit_answers, held_against
+from policies.types import Candidate, CandidateState, Decision, Profile, RoutingRequest
 
-__all__ = ("TRILEMMA", "Fitted")
+__all__ = ("TRILEMMA", "Fitted", "arms_as_candidates")
 
 F64 = NDArray[np.float64]
 
-FIRST_FIT = 125
-FIT_AGAIN = 1000
-"""Requests between two fits, once there are as many; before that the log doubles between them."""
+QUALITY_ONLY = Objective(weights=Weights(accuracy=1.0))
+"""What a task wants beside its price of a dollar."""
 
-EXPLORED = 0.1
-"""Share of requests spread evenly where there was no warm start."""
+GREEDY = msgspec.structs.replace(
+    DEFAULT_POLICY, exploration=msgspec.structs.replace(DEFAULT_POLICY.exploration, epsilon=0.0, scale=0.0, first=0)
+)
+"""The policy that serves, without exploration."""
 
-NOTICED = 50
-"""Requests that a change is taken to have been there when it is noticed."""
+USUAL_TOKENS = 64.0
+"""Of an answer, before anything is known: what the profile of a variant that was not measured says."""
 
-REPLAYED = 500
-"""Latest records that a new fit is shown one by one."""
+TENANT = "default"
+FULL_DIRECTIONS = 96
+"""Of the text, where whole tables are revealed."""
 
-TRIALS, TRIAL_SHARE = 200, 0.2
-"""Requests for which an arm that joins is tried regardless, and the share of requests that are."""
 
-COST_MEMORY, COST_DOUBT = 100.0, 3.0
-"""Requests over which an arm's costs are held against what was predicted, and those that count after a change."""
+def arms_as_candidates(arms: Sequence[str], usd_per_answer: Sequence[float]) -> list[Candidate]:
+    """The arms, warm and idle, at the price list's mean price of an answer; nothing stated of their quality."""
+    return [
+        Candidate(
+            name=arm,
+            state=CandidateState.WARM,
+            profile=Profile(quality=0.5, ttft_s=0.0, tpot_s=0.0, completion_tokens=USUAL_TOKENS, source="prior"),
+            context_tokens=10**9,
+            completion_per_token_usd=usd / USUAL_TOKENS,
+        )
+        for arm, usd in zip(arms, usd_per_answer, strict=True)
+    ]
+
+
+class _Book:
+    """Turns outcomes into samples, as the log would have them."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates = candidates
+        self._seen = 0
+
+    def sample(self, features: object, arm: int, *, quality: float, cost_usd: float, propensity: float) -> Sample:
+        """One answered and judged request."""
+        candidate = self._candidates[arm]
+        price = candidate.completion_per_token_usd
+        self._seen += 1
+        return msgspec.structs.replace(
+            _BLANK,
+            decision_id=f"s{self._seen}",
+            created_at_s=float(self._seen),
+            variant=candidate.name,
+            propensity=propensity,
+            completion_tokens=max(1, round(cost_usd / price)) if price > 0.0 else round(USUAL_TOKENS),
+            cost_usd=cost_usd,
+            features=features,
+            quality=float(quality),
+        )
+
+
+_BLANK = Sample(
+    created_at_s=0.0,
+    tenant=TENANT,
+    variant="",
+    propensity=1.0,
+    state=CandidateState.WARM,
+    queued=0,
+    running=0,
+    starts_in_s=None,
+    prompt_tokens=1,
+    max_completion_tokens=None,
+    completion_tokens=1,
+    cut=False,
+    ttft_s=None,
+    tpot_s=None,
+    latency_s=None,
+    cost_usd=0.0,
+    features=None,
+    quality_weight=1.0,
+)
 
 
 class Fitted:
-    """What `trilemma train` makes of a log, and costs in proportion."""
+    """What `trilemma train` makes of a log of these rows, frozen."""
 
     def __init__(self, rows: Labelled, _rng: np.random.Generator) -> None:
         """Fit on what is revealed."""
-        request, arm = np.nonzero(~np.isnan(rows.quality))
-        tried, variant = np.unique(arm, return_inverse=True)
-        judgements = Judgements(
-            request=request, variant=variant, score=rows.quality[request, arm], weight=np.ones(len(request))
-        )
-        names = tuple(rows.arms[place] for place in tried)
-        self.quality: QualityModel = fit_quality(rows.queries.features, judgements, variants=names)
-        self._scaling = Scaling.of(rows.queries.features)
-        self._costs = CostModel(Design.of(rows.queries.features, self._scaling).matrix, rows)
-
-    def costs(self, queries: Queries) -> F64:
-        """Dollars; shape (n, k)."""
-        return self._costs.predict(Design.of(queries.features, self._scaling).matrix)
+        self._arms = rows.arms
+        self._usd = np.nanmean(rows.cost_usd, axis=0)
+        self.candidates = arms_as_candidates(rows.arms, self._usd.tolist())
+        book = _Book(self.candidates)
+        self.samples = [
+            book.sample(
+                rows.queries.features[row],
+                arm,
+                quality=float(rows.quality[row, arm]),
+                cost_usd=float(rows.cost_usd[row, arm]),
+                propensity=1.0,
+            )
+            for row, arm in np.argwhere(~np.isnan(rows.quality)).tolist()
+        ]
+        fit = fit_answers(self.samples, start=first_fit(), directions=FULL_DIRECTIONS if len(rows) > 400 else None)
+        profiles = {candidate.name: candidate.profile for candidate in self.candidates}
+        self.learner = counted(fit, self.samples, profiles=profiles)
+        for candidate in self.candidates:
+            self.learner.tried[candidate.name] = len(rows)
+        self.learner.requests = len(self.samples)
 
     def predict(self, queries: Queries) -> tuple[F64, F64]:
         """Quality and cost; shapes (n, k)."""
-        fitted = OnlineQuality(self.quality)
-        names = self.quality.names
-        quality = [fitted.predict(features, names=names)[0] for features in queries.features]
-        return np.array(quality).reshape(len(queries), len(names)), self.costs(queries)
+        quality, cost_usd = [], []
+        for features in queries.features:
+            found = self.learner.estimate(_request(features), self.candidates)
+            quality.append(found.belief.level + found.belief.shift)
+            cost_usd.append([estimate.cost_usd for estimate in found])
+        shape = (len(queries), len(self._arms))
+        return np.array(quality).reshape(shape), np.array(cost_usd).reshape(shape)
 
 
 def prepare(world: World) -> Start:
-    """Fit on the warm table; without one, on what is revealed, whenever that has doubled."""
+    """Begin with what the warm table teaches, or with nothing."""
     if world.warm is None:
-        return lambda task, rng: _Run(world, task, rng=rng, fitted=None, costs=None)
+        return lambda task, rng: _Run(world, task, rng=rng, fitted=None)
     fitted = Fitted(world.warm, np.random.default_rng(0))
-    costs = fitted.costs(world.queries)
-    return lambda task, rng: _Run(world, task, rng=rng, fitted=fitted, costs=costs)
+    return lambda task, rng: _Run(world, task, rng=rng, fitted=fitted)
 
 
 TRILEMMA = Method(name="trilemma", learner=Fitted, prepare=prepare)
 
 
 class _Run:
-    def __init__(
-        self, world: World, task: Task, *, rng: np.random.Generator, fitted: Fitted | None, costs: F64 | None
-    ) -> None:
+    def __init__(self, world: World, task: Task, *, rng: np.random.Generator, fitted: Fitted | None) -> None:
         self._world, self._task, self._rng = world, task, rng
-        self._costs = costs
-        self._quality = None if fitted is None else OnlineQuality(fitted.quality)
-        self._explored = EXPLORED if fitted is None else 0.0
-        self._revealed: list[tuple[int, int, float, float]] = []
-        self._changed_at = [0] * len(world.arms)
-        self._fit_at = FIRST_FIT
-        self._cost_ratio = np.ones(len(world.arms))
-        self._cost_seen = np.full(len(world.arms), COST_MEMORY)
-        self._cost_drift = [DriftDetector() for _ in world.arms]
-        self._on_trial: dict[int, int] = {}
+        self._candidates = (
+            arms_as_candidates(world.arms, world.usd_per_answer) if fitted is None else fitted.candidates
+        )
+        self._profiles = {candidate.name: candidate.profile for candidate in self._candidates}
+        self._learner = Learner() if fitted is None else copy.deepcopy(fitted.learner)
+        self._samples = [] if fitted is None else list(fitted.samples)
+        self._fitted_at = self._learner.judged
+        self._book = _Book(self._candidates)
+        self._decided: Decision | None = None
         budget_usd = task.budget_usd
         self._pacer = None if budget_usd is None else Pacer(Budget(usd=budget_usd), now_s=0.0)
 
     def choose(self, row: int, *, among: tuple[int, ...]) -> int:
         if self._pacer is not None:
             self._pacer.admit(now_s=0.0)
-        if self._quality is None or self._costs is None:
-            return int(self._rng.choice(among))
-        names = [self._world.arms[arm] for arm in among]
-        for arm, name in zip(among, names, strict=True):
-            if name not in self._quality.names:
-                self._quality.add(name, parent=self._quality.names[-1])
-                self._on_trial[arm] = TRIALS
-                self._fit_at = len(self._revealed) + FIRST_FIT
-        quality = self._quality.predict(self._world.queries.features[row], names=names)[0]
-        cost_usd = (self._costs[row] * self._cost_ratio)[list(among)]
-        for arm, left in self._on_trial.items():
-            if left > 0 and arm in among and self._rng.random() < TRIAL_SHARE:
-                return arm
-        if self._explored and self._rng.random() < self._explored:
-            return int(self._rng.choice(among))
-        if self._pacer is None:
-            return among[int(np.argmax(quality - self._task.per_usd * cost_usd))]
-        self._pacer.foresee(quality.tolist(), cost_usd.tolist())
-        values = quality - self._pacer.price_per_usd * cost_usd
-        within = cost_usd <= self._pacer.ceiling_usd
-        return among[int(np.argmax(np.where(within, values, -np.inf)) if within.any() else np.argmin(cost_usd))]
+        decision = self._decide(row, among, DEFAULT_POLICY)
+        features, choice = self._world.queries.features[row], decision.choice or ""
+        self._learner.decided(TENANT, features, choice=choice, prompt_tokens=_REQUEST.prompt_tokens)
+        if self._pacer is not None:
+            able = [(v.worth, v.estimate.cost_usd) for v in decision.verdicts if v.estimate and v.worth is not None]
+            self._pacer.foresee([worth for worth, _ in able], [cost_usd for _, cost_usd in able])
+        self._decided = decision
+        return self._world.arms.index(choice)
 
     def learn(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
         if self._pacer is not None:
             self._pacer.charge(cost_usd)
-        if arm in self._on_trial:
-            self._on_trial[arm] -= 1
-        self._move(row, arm, quality=quality, cost_usd=cost_usd)
-        if self._world.warm is None:
-            self._revealed.append((row, arm, quality, cost_usd))
-            if len(self._revealed) >= self._fit_at:
-                self._fit_at = len(self._revealed) + min(len(self._revealed), FIT_AGAIN)
-                self._fit()
-
-    def _move(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
-        """Learn from one record at once."""
-        if self._costs is not None:
-            self._follow_cost(arm, cost_usd / self._costs[row, arm])
-        if self._quality is not None:
-            alerts = self._quality.alerts
-            self._quality.update(self._world.queries.features[row], self._world.arms[arm], quality)
-            if self._quality.alerts > alerts:
-                self._changed_at[arm] = len(self._revealed)
-
-    def _follow_cost(self, arm: int, ratio: float) -> None:
-        """Move along with an arm's costs, at once when they have changed."""
-        if self._cost_drift[arm].alerts(ratio / max(1e-9, self._cost_ratio[arm]) - 1.0):
-            self._cost_seen[arm] = COST_DOUBT
-        self._cost_seen[arm] = min(COST_MEMORY, self._cost_seen[arm] + 1.0)
-        self._cost_ratio[arm] += (ratio - self._cost_ratio[arm]) / self._cost_seen[arm]
+        propensities = self._decided.propensities if self._decided is not None else {}
+        sample = self._book.sample(
+            self._world.queries.features[row],
+            arm,
+            quality=quality,
+            cost_usd=cost_usd,
+            propensity=propensities.get(self._world.arms[arm], 1.0),
+        )
+        self._samples.append(sample)
+        self._learner.absorb(sample)
+        if is_due(self._learner.judged, at_last=self._fitted_at):
+            self._fitted_at = self._learner.judged
+            self._train()
+        self._learner.settle(TENANT)
 
     def greedy(self, rows: NDArray[np.int64], *, among: tuple[int, ...]) -> NDArray[np.int64]:
-        if self._quality is None or self._costs is None:
-            return self._rng.choice(np.array(among), size=len(rows))
-        names, arms = [self._world.arms[arm] for arm in among], np.array(among)
-        features = self._world.queries.features
-        quality = np.array([self._quality.predict(features[row], names=names)[0] for row in rows.tolist()])
-        price = self._task.per_usd if self._pacer is None else self._pacer.price_per_usd
-        chosen: NDArray[np.int64] = arms[
-            np.argmax(quality - price * (self._costs[rows] * self._cost_ratio)[:, arms], axis=1)
-        ]
-        return chosen
+        chosen = [self._decide(row, among, GREEDY).choice or "" for row in rows.tolist()]
+        return np.array([self._world.arms.index(name) for name in chosen], np.int64)
 
-    def _fit(self) -> None:
-        # What an arm did before it changed says nothing of what it does now.
-        known = [record for at, record in enumerate(self._revealed) if at >= self._changed_at[record[1]] - NOTICED]
-        fitted = Fitted(Labelled.of_choices(self._world.arms, self._world.queries, known), self._rng)
-        self._quality, self._costs = OnlineQuality(fitted.quality), fitted.costs(self._world.queries)
-        self._cost_ratio[:] = 1.0
-        # A fit on all that was seen averages over changes; the latest records tell where things stand now.
-        for row, arm, quality, cost_usd in self._revealed[-REPLAYED:]:
-            self._move(row, arm, quality=quality, cost_usd=cost_usd)
+    def _decide(self, row: int, among: tuple[int, ...], policy: Policy) -> Decision:
+        return decide(
+            _request(self._world.queries.features[row]),
+            [self._candidates[arm] for arm in among],
+            policy,
+            estimator=self._learner,
+            rng=self._rng,
+            prices=self._prices(),
+        )
+
+    def _prices(self) -> Prices:
+        if self._pacer is not None:
+            return Prices(per_usd=self._pacer.price_per_usd, ceiling_usd=self._pacer.ceiling_usd)
+        return Prices(per_usd=self._task.per_usd) if self._task.per_usd else NO_PRICES
+
+    def _train(self) -> None:
+        """What the trainer does: fit, and promote what is better."""
+        in_force = self._learner.fit
+        fit = fit_answers(self._samples, start=in_force)
+        if held_against(self._samples, fit, in_force, profiles=self._profiles).promoted:
+            self._learner = self._learner.refitted(fit, self._samples)
+
+
+def _request(features: object) -> RoutingRequest:
+    return msgspec.structs.replace(_REQUEST, features=features)
+
+
+_REQUEST = RoutingRequest(objective=QUALITY_ONLY, prompt_tokens=1, tenant=TENANT)

@@ -19,6 +19,8 @@ _COLUMNS: tuple[tuple[str, str, Cell], ...] = (
     ("aiq", "AIQ", "{:.4f}".format),
     ("utility", "utility", "{:.4f}".format),
     ("share_of_full_information", "of full information", "{:.1%}".format),
+    ("gain_points", "above the best fixed, points", "{:+.2f}".format),
+    ("gain_at_end_points", "at the end, points", "{:+.2f}".format),
     ("sla_attainment", "SLA attained", "{:.2%}".format),
     ("quality", "quality", "{:.4f}".format),
     ("cost_usd", "$/request", "{:.3g}".format),
@@ -52,7 +54,8 @@ def _cell(of: Figures, field: str, to: Cell) -> str:
     if value is None:
         return "-"
     if field not in of.ci95:
-        return to(value)
+        error = getattr(of, f"{field}_se", UNSET)
+        return to(value) if error is UNSET else f"{to(value)} ± {error:.2f}"
     low, high = of.ci95[field]
     return f"{to(value)} [{to(low)}, {to(high)}]"
 

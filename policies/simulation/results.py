@@ -60,6 +60,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """By scenario: how far below the re-fitted optimum, relative to it, at the end of the time to recover."""
     recovery_requests: dict[str, list[int | None]] | UnsetType = UNSET
     """By scenario and seed: requests from the change until the utility is near the re-fitted optimum again."""
+    gain_points: float | UnsetType = UNSET
+    """Utility, or quality, above the best fixed arm, in hundredths."""
+    gain_points_se: float | UnsetType = UNSET
+    gain_at_end_points: float | UnsetType = UNSET
+    """The same of what it would choose at the end, without exploring, on other rows."""
+    gain_at_end_points_se: float | UnsetType = UNSET
+    gains_points: list[float] | UnsetType = UNSET
+    """`gain_points` of each order of arrival."""
     tenants: dict[str, dict[str, float]] | UnsetType = UNSET
     budgets: list[BudgetFigures] | UnsetType = UNSET
     frontier: list[tuple[float, float]] | UnsetType = UNSET

@@ -10,7 +10,7 @@ import msgspec
 
 from policies.simulation.methods import Method
 from policies.simulation.ours import TRILEMMA, Fitted
-from policies.simulation.protocols import aiq, apgr, bandit, budget, drift
+from policies.simulation.protocols import aiq, apgr, bandit, budget, cold, drift, frozen
 from policies.simulation.queries import Labelled, Told, labelled, silent
 from policies.simulation.results import Figures, Result
 from policies.simulation.tables import Table
@@ -18,11 +18,22 @@ from policies.simulation.traces import Trace, merged
 
 __all__ = ("PROTOCOLS", "Options", "Protocol", "simulate")
 
-Protocol = Literal["apgr", "aiq", "budget", "bandit", "sla"]
-PROTOCOLS: tuple[Protocol, ...] = ("apgr", "aiq", "budget", "bandit", "sla")
+Protocol = Literal["apgr", "aiq", "budget", "bandit", "cold", "frozen", "sla"]
+PROTOCOLS: tuple[Protocol, ...] = ("apgr", "aiq", "budget", "bandit", "cold", "frozen", "sla")
 
-DEFAULT_SEEDS: dict[Protocol, int] = {"apgr": 5, "aiq": 3, "budget": 20, "bandit": 5, "sla": 3}
+DEFAULT_SEEDS: dict[Protocol, int] = {
+    "apgr": 5,
+    "aiq": 3,
+    "budget": 20,
+    "bandit": 5,
+    "cold": 5,
+    "frozen": 1,
+    "sla": 3,
+}
 Facts = dict[str, float | int | str | None]
+
+COLD_REQUESTS = 2000
+"""Of a cold start."""
 
 DRIFT_AFTER = 2000
 """Requests before the world changes."""
@@ -41,7 +52,9 @@ class Options:
     traces: Sequence[Trace] = ()
     """Arrivals for `sla`."""
     requests: int | None = None
-    """Length of the stream of `bandit`, or of the trace of `sla`; None is the protocol's own."""
+    """Length of the stream of `bandit` and `cold`, or of the trace of `sla`; None is the protocol's own."""
+    knee: bool = False
+    """Whether money counts in `cold`."""
     tagged: bool = True
     """Whether a row's source is given to the routers as a tag."""
 
@@ -93,24 +106,43 @@ def _measured(
     now_ns: Callable[[], int],
     told: Told,
 ) -> tuple[Mapping[str, Figures], Facts]:
-    facts: Facts = {}
-    if protocol == "apgr":
-        weak, strong = apgr.weak_and_strong(rows)
-        facts |= {"weak": rows.arms[weak], "strong": rows.arms[strong]}
-        return apgr.measure(rows, options.methods, seeds=seeds, told=told), facts
-    if protocol == "aiq":
-        return aiq.measure(rows, options.methods, seeds=seeds, told=told), facts
-    if protocol == "budget":
-        warm = _warm(rows, options, told)
-        methods = [m for m in options.methods if warm is not None or m.begins != "warm"]
-        budgets_usd = tuple(options.budgets_usd)
-        facts |= {"warm_rows": 0 if warm is None else len(warm)}
-        return budget.measure(
-            rows, methods, warm=warm, budgets_usd=budgets_usd, seeds=seeds, now_ns=now_ns, told=told
-        ), facts
-    if protocol == "bandit":
-        return _bandit(rows, options, seeds=seeds, now_ns=now_ns, told=told)
-    return _sla(table, rows, options, seeds=seeds, now_ns=now_ns, told=told), facts
+    match protocol:
+        case "apgr":
+            weak, strong = apgr.weak_and_strong(rows)
+            facts: Facts = {"weak": rows.arms[weak], "strong": rows.arms[strong]}
+            return apgr.measure(rows, options.methods, seeds=seeds, told=told), facts
+        case "aiq" | "frozen":
+            measure = aiq.measure if protocol == "aiq" else frozen.measure
+            return measure(rows, options.methods, seeds=seeds, told=told), {}
+        case "budget":
+            return _budget(rows, options, seeds=seeds, now_ns=now_ns, told=told)
+        case "cold":
+            return _cold(rows, options, seeds=seeds, now_ns=now_ns, told=told)
+        case "bandit":
+            return _bandit(rows, options, seeds=seeds, now_ns=now_ns, told=told)
+        case "sla":
+            return _sla(table, rows, options, seeds=seeds, now_ns=now_ns, told=told), {}
+
+
+def _budget(
+    rows: Labelled, options: Options, *, seeds: int, now_ns: Callable[[], int], told: Told
+) -> tuple[dict[str, Figures], Facts]:
+    warm = _warm(rows, options, told)
+    methods = [method for method in options.methods if warm is not None or method.begins != "warm"]
+    measured = budget.measure(
+        rows, methods, warm=warm, budgets_usd=tuple(options.budgets_usd), seeds=seeds, now_ns=now_ns, told=told
+    )
+    return measured, {"warm_rows": 0 if warm is None else len(warm)}
+
+
+def _cold(
+    rows: Labelled, options: Options, *, seeds: int, now_ns: Callable[[], int], told: Told
+) -> tuple[dict[str, Figures], Facts]:
+    requests = options.requests or COLD_REQUESTS
+    measured = cold.measure(
+        rows, options.methods, seeds=seeds, requests=requests, knee=options.knee, now_ns=now_ns, told=told
+    )
+    return measured, {"requests": requests, "knee": options.knee}
 
 
 def _sla(

@@ -6,49 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.features.types import Features
-from policies.types import Candidate, CandidateState
+from policies.samples import Sample, candidate_then
 
 __all__ = ("Dataset", "Sample", "candidate_then")
 
 F64 = NDArray[np.float64]
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One answered request, as the log has it."""
-
-    created_at_s: float
-    """Unix time of the decision."""
-    tenant: str
-    variant: str
-    propensity: float
-    """Probability with which the variant had been chosen; 1 where the request named it."""
-    state: CandidateState
-    queued: int
-    running: int
-    starts_in_s: float | None
-    """The variant's load when it was decided, itself not counted."""
-    prompt_tokens: int
-    """As estimated for the decision: what the estimators are given when they serve."""
-    max_completion_tokens: int | None
-    completion_tokens: int
-    cut: bool
-    """Whether the answer ended at a limit: it would have been at least this long."""
-    ttft_s: float | None
-    tpot_s: float | None
-    """None where the answer was not streamed, too."""
-    latency_s: float | None
-    """None, with the other times, where more than one attempt was needed."""
-    cost_usd: float
-    features: Features | None
-    quality: float | None = None
-    """In [0, 1]; None where nobody judged the answer."""
-    quality_weight: float = 0.0
-    """How much the judgement counts; 0 without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +81,3 @@ _NUMBERS = (
     "created_at_s", "propensity", "prompt_tokens", "completion_tokens", "ttft_s", "tpot_s", "latency_s", "cost_usd",
     "quality", "quality_weight",
 )  # fmt: skip
-
-
-def candidate_then(sample: Sample, now: Candidate) -> Candidate:
-    """A variant as it stood when a sample was decided, with the profile and the prices it has now."""
-    return msgspec.structs.replace(
-        now, state=sample.state, queued=sample.queued, running=sample.running, starts_in_s=sample.starts_in_s
-    )

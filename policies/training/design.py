@@ -13,7 +13,7 @@ from policies.estimators.linear import GROUP_SCALE, Heads, standardised
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
 from policies.features.types import Features
 
-__all__ = ("Design", "Scaling", "heads_of", "named_columns", "surface_scale")
+__all__ = ("Design", "Scaling", "heads_of", "named_columns", "surface_scale", "text_matrix")
 
 _LEAST_SD = 1e-3
 _COLUMNS = GRAM_BUCKETS + len(SURFACE) + GROUP_BUCKETS
@@ -58,7 +58,7 @@ class Design:
     def of(cls, features: Sequence[Features], scaling: Scaling) -> Design:
         """Weigh and stack the features."""
         named = named_columns(features, surface_mean=scaling.surface_mean, surface_sd=scaling.surface_sd)
-        stacked = sp.hstack([_text(features, scaling), named], format="csr")
+        stacked = sp.hstack([text_matrix(features, scaling), named], format="csr")
         return cls(matrix=stacked.astype(np.float32), scaling=scaling)
 
 
@@ -88,7 +88,8 @@ def heads_of(coefficients: NDArray[np.float64], bias: NDArray[np.float64], scali
     )
 
 
-def _text(features: Sequence[Features], scaling: Scaling) -> sp.csr_matrix:
+def text_matrix(features: Sequence[Features], scaling: Scaling) -> sp.csr_matrix:
+    """TF-IDF of each text, of unit length; shape (n_requests, GRAM_BUCKETS)."""
     counts = _joined([f.counts for f in features], np.float32)
     grams = [f.grams for f in features]
     weights = (1.0 + np.log(counts)) * scaling.idf[_joined(grams)]

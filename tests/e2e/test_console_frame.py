@@ -21,7 +21,7 @@ COLD = VariantStatus(name="v", state=WorkerState.COLD)
 WARM = VariantStatus(
     name="v", state=WorkerState.WARM, socket_path="/tmp/none", load=LoadReport(state=WorkerState.WARM, max_running=16)
 )
-PLACES = ("requests", "variants", "tenants", "policies", "playground")
+PLACES = ("requests", "learning", "variants", "tenants", "policies", "playground")
 PAGES = ("/console", *(f"/console/{place}" for place in PLACES))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from gateway.api.admin import keys, policies, tenants, traces, variants
+from gateway.api.admin import keys, learning, policies, tenants, traces, variants
 
 __all__ = ("ADMIN_ROUTES",)
 
@@ -26,6 +26,7 @@ ADMIN_ROUTES: tuple[HTTPRouteHandler, ...] = (
     policies.publish_policy,
     policies.rollback_policy,
     variants.list_variants,
+    learning.show_learning,
     traces.list_traces,
     traces.show_trace,
 )

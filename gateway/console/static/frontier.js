@@ -1,16 +1,14 @@
 // Draws the chart of speed, cost and accuracy from what `#frontier-data` holds, anew when that is fetched anew or the
 // colours of the system change.
 
+import { axis as lines, colour, frame, plain, react, scheme } from "./charts.js";
+
 const chart = document.getElementById("frontier");
-const scheme = matchMedia("(prefers-color-scheme: dark)");
 const TITLES = { cost_usd: "Cost of a request, US$", latency_s: "Latency of a request, s", quality: "Quality" };
 const WIDE = 5;
 const SOURCES = { card: "as its card says", stated: "as the configuration says", prior: "a guess" };
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const digits = (value) => (value === null ? "unknown" : Number(value.toPrecision(3)).toString());
-// Names come from configuration; plotly reads tags in texts, so none may be left in them.
-const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function hover(place, what) {
   const source = place.basis === "observed" ? `mean of ${place.answers} answers` : SOURCES[place.basis];
@@ -85,23 +83,15 @@ function upwards(values) {
 
 function layout({ axis, variants, tenants }) {
   const all = [...variants, ...tenants];
-  const line = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
-  return {
-    autosize: true,
-    margin: { l: 56, r: 16, t: 24, b: 48 },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("text") },
-    xaxis: { ...line, title: { text: TITLES[axis] }, ...across(all.map((place) => place[axis])) },
-    yaxis: { ...line, title: { text: TITLES.quality }, range: upwards(all.map((place) => place.quality ?? 0.5)) },
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },
-    hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line-strong"), font: { color: colour("text") } },
-  };
+  return frame({
+    xaxis: lines({ title: { text: TITLES[axis] }, ...across(all.map((place) => place[axis])) }),
+    yaxis: lines({ title: { text: TITLES.quality }, range: upwards(all.map((place) => place.quality ?? 0.5)) }),
+  });
 }
 
 function draw() {
   const data = JSON.parse(document.getElementById("frontier-data").dataset.chart);
-  window.Plotly.react(chart, traces(data), layout(data), { displayModeBar: false, responsive: true });
+  react(chart, traces(data), layout(data));
 }
 
 if (chart && window.Plotly) {

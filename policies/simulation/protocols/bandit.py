@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.simulation.methods import Learner, Method, Task, World
-from policies.simulation.protocols.replay import replay, worth
+from policies.simulation.methods import Learner, Method, Task
+from policies.simulation.protocols.replay import replay, world_of, worth
 from policies.simulation.queries import Labelled, Told, silent
 from policies.simulation.results import OURS, Figures, Sampled, figures, mean_over_seeds, percentiles
 
@@ -120,7 +120,7 @@ def _runs(
     """Utility, quality and cost on the held-out rows by seed; and how long choices took."""
     if method.prepare is None:
         return [], {}
-    start = method.prepare(World(arms=rows.arms, queries=rows.queries))
+    start = method.prepare(world_of(rows))
     among, judged, took_us = tuple(range(len(rows.arms))), [], []
     for seed, of in enumerate(splits):
         router = start(Task(requests=len(of.stream), per_usd=per_usd), np.random.default_rng((seed, 1)))

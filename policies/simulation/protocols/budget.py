@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.evaluation.hull import zero_router
-from policies.simulation.methods import Method, Start, Task, World
-from policies.simulation.protocols.replay import replay, worth
+from policies.simulation.methods import Method, Start, Task
+from policies.simulation.protocols.replay import replay, world_of, worth
 from policies.simulation.queries import Labelled, Told, silent
 from policies.simulation.results import (
     OURS,
@@ -69,7 +69,7 @@ def measure(
     """
     sampled: dict[str, list[dict[str, Sampled]]] = {}
     more: dict[str, dict[str, float]] = {}
-    world = World(arms=rows.arms, queries=rows.queries, warm=warm)
+    world = world_of(rows, warm=warm)
     for method in methods:
         if method.prepare is None:
             continue

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.simulation.methods import Learner, Method, Task, World
+from policies.simulation.methods import Learner, Method, Task
 from policies.simulation.protocols.bandit import Split, full_information, price, split
-from policies.simulation.protocols.replay import replay, worth
+from policies.simulation.protocols.replay import replay, world_of, worth
 from policies.simulation.queries import Labelled, Told, silent
 
 __all__ = (
@@ -79,7 +79,7 @@ def gaps(
     optimum = full_information(learner, after, of, per_usd=per_usd, seed=seed)
     every = tuple(range(len(rows.arms)))
     before = tuple(a for a in every if a != arm) if scenario == "arm_added" else every
-    start = method.prepare(World(arms=rows.arms, queries=rows.queries))
+    start = method.prepare(world_of(rows))
     router = start(Task(requests=len(of.stream), per_usd=per_usd), np.random.default_rng((seed, 1)))
     change = max(len(of.stream) - RECOVERY, len(of.stream) // 2)
     replay(router, rows, of.stream[:change], among=before, now_ns=_no_clock)

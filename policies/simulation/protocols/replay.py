@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.simulation.methods import Router
+from policies.simulation.methods import Router, World
 from policies.simulation.queries import Labelled
 
-__all__ = ("Replayed", "replay", "worth")
+__all__ = ("Replayed", "replay", "world_of", "worth")
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -25,6 +25,12 @@ class Replayed:
     """Arms."""
     took_us: NDArray[np.float32]
     """Microseconds that each choice took."""
+
+
+def world_of(rows: Labelled, *, warm: Labelled | None = None) -> World:
+    """The world of a table: its requests and its price list, and none of its outcomes."""
+    usd = tuple(rows.cost_usd.mean(axis=0).tolist())
+    return World(arms=rows.arms, queries=rows.queries, usd_per_answer=usd, warm=warm)
 
 
 def replay(

@@ -45,6 +45,7 @@ MATRIX = {
         ("POST", "/admin/v1/policies/rollback"),
         ("GET", "/admin/v1/variants"),
         ("GET", "/metrics"),
+        ("GET", "/admin/v1/learning"),
         ("GET", "/admin/v1/traces"),
         ("GET", "/admin/v1/traces/{trace}"),
         ("GET", "/admin/v1/tenants/{tenant_id}/sla"),

@@ -25,7 +25,7 @@ from tests.gateways import CARD, Fleet, RunningGateway, local, running, until
 from tests.tenancy import with_tenant
 
 PROMISED = Sla(window_s=3600, latency_p95_s=0.5, availability=0.99)
-PAGES = ("/console", "/console/variants", "/console/tenants", "/console/policies")
+PAGES = ("/console", "/console/learning", "/console/variants", "/console/tenants", "/console/policies")
 HOSTILE = "<script>alert(1)</script>'\"&"
 
 

@@ -86,7 +86,8 @@ def test_a_training_leaves_estimators_a_report_and_a_draft(paths: StatePaths) ->
     assert report is not None
     assert (report.rows, report.judged_rows) == (600, 600)
     assert set(report.estimators) == {"quality", "length", "latency"}
-    assert EstimatorStore(paths.estimators).names() == set(report.estimators.values())
+    with versions(paths) as store:
+        assert EstimatorStore(store._engine).names() == set(report.estimators.values())
     assert decode_document(Path("draft.yaml").read_text(), source_name="draft").estimators == report.estimators
     assert "| latency | full |" in result.output
     with versions(paths) as store:
@@ -101,8 +102,9 @@ async def test_what_was_learned_and_published_decides(paths: StatePaths) -> None
         version = store.active()
     assert version is not None
     assert version.author == "trainer"
-    active = ActiveEstimator(ActivePolicy(compile_version(version)), EstimatorStore(paths.estimators))
-    await active.refresh()
+    with versions(paths) as store:
+        active = ActiveEstimator(ActivePolicy(compile_version(version)), store._engine)
+        await active.refresh()
     assert set(active.stats.in_force) == {"quality", "length", "latency"}
     full, quantized = active.current.estimate(request(features=HARD), [candidate("full"), candidate("quantized")])
     assert full.quality > quantized.quality + 0.3

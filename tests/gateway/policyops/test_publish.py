@@ -89,13 +89,11 @@ def test_without_a_published_document_the_configured_policy_is_one(tmp_path: Pat
 
 def test_documents_are_held_against_what_was_configured_measured_and_fitted_here(tmp_path: Path) -> None:
     paths = StatePaths(root=tmp_path)
-    paths.estimators.mkdir()
-    (paths.estimators / STORED).write_bytes(b"")
     store = Store(paths.models)
     revision = publish_bytes(store, b"weights", variant=a_variant("quantized")).revision
     store.write_card("quantized", CARD, revision=revision)
 
-    known = known_here(load_settings(), paths)
+    known = known_here(load_settings(), paths, estimators=frozenset({STORED}))
     assert list(known.variants) == ["quantized", "full", "distilled"]
     measured = known.variants["quantized"]
     assert measured is not None

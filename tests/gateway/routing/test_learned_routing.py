@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ import msgspec
 import pytest
 
 from gateway.learning.store import EstimatorStore
-from gateway.paths import StatePaths
 from policies.estimators.artifact import Artifact
 from policies.features.extract import extract
 from policies.features.layout import VERSION
@@ -41,7 +41,6 @@ def fitted() -> Artifact:
 @asynccontextmanager
 async def learned(directory: Path, artifact: Artifact, **changes: Any) -> AsyncIterator[RunningGateway]:
     """A gateway of three variants whose policy names the fitted estimator, with further changes to the policy."""
-    name = EstimatorStore(StatePaths(root=directory).estimators).put(artifact)
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(ScriptedProvider(GOOD))
         variants = [
@@ -50,6 +49,7 @@ async def learned(directory: Path, artifact: Artifact, **changes: Any) -> AsyncI
         ]
         gateway = await stack.enter_async_context(running(directory, *variants))
         policies = gateway.services.policies
+        name = await asyncio.to_thread(EstimatorStore(gateway.services.policy_store._engine).put, artifact)
         policy: Policy = msgspec.structs.replace(
             policies.current, hash="learned", estimators={"quality": name}, **changes
         )

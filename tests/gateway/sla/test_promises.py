@@ -108,6 +108,20 @@ def test_a_judgement_replaces_what_was_predicted(promises: Promises, now: Now) -
     assert promises.prices(LAW).per_quality > 1.0
 
 
+def test_of_repeated_judgements_the_last_one_counts_and_counts_once() -> None:
+    prices = []
+    for scores in ([1.0], [0.0] * 300 + [1.0], [0.0]):
+        now = Now()
+        seen = Promises(clock=Clock(wall_s=now, monotonic_s=now))
+        for number in range(40):
+            answer(seen, now, LAW, number, quality=1.0)
+            for score in scores:
+                seen.follow(observation(f"dec_law_{number}", score=score))
+        prices.append(seen.prices(LAW).per_quality)
+    assert prices[1] == pytest.approx(prices[0])
+    assert prices[2] > prices[0] + 1.0
+
+
 def test_answers_of_the_cache_count_too(promises: Promises, now: Now) -> None:
     promises.limits(LAW)
     for number in range(100):
