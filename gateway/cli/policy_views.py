@@ -33,6 +33,7 @@ __all__ = (
     "print_versions",
     "read_text",
     "shown",
+    "used_text",
 )
 
 
@@ -112,7 +113,11 @@ def estimators_text(version: Version) -> str:
     """Which estimators a version uses, in words."""
     from gateway.policyops.watcher import estimators_of
 
-    used = estimators_of(version)
+    return used_text(estimators_of(version))
+
+
+def used_text(used: str | dict[str, str] | None) -> str:
+    """What `estimators_used` returned, in words; None is that of a version that cannot be read."""
     if isinstance(used, dict):
         return "pinned: " + ", ".join(f"{kind} {content}" for kind, content in used.items())
     return used or "unknown: the text cannot be read"
@@ -146,33 +151,28 @@ def _when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def evaluated(context: CliContext, text: str, *, name: str) -> Report:
-    """What a document's policy would have been worth on this installation's log."""
+def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Report]:
+    """Which estimators a document's policy uses, and what it would have been worth on this installation's log."""
     from gateway.decisions.read import export
-    from gateway.learning import trainings
-    from gateway.learning.store import EstimatorStore
-    from gateway.learning.train import candidates_at_rest, readable_artifacts
+    from gateway.learning.offline import estimators_apart
+    from gateway.learning.train import candidates_at_rest
     from gateway.policyops.evaluate import evaluate_on_log
-    from policies.documents.compile import compile_document
+    from policies.documents.compile import compile_document, estimators_used
     from policies.documents.schema import decode_document
-    from policies.estimators.learned import composed
 
     settings, paths = context.settings(), context.paths
-    document = decode_document(text, source_name=name)
-    policy = compile_document(document)
+    policy = compile_document(decode_document(text, source_name=name))
+    candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
-        used = trainings.used_by(policy, trainings.in_force(engine))
-        artifacts = readable_artifacts(EstimatorStore(engine), used)
-    return evaluate_on_log(
-        export(paths.database_url(settings)),
-        policy,
-        candidates=candidates_at_rest(settings, paths),
-        estimator=composed(artifacts),
-    )
+        estimator_for = estimators_apart(engine, policy, variants=candidates)
+    records = export(paths.database_url(settings))
+    report = evaluate_on_log(records, policy, candidates=candidates, estimator_for=estimator_for)
+    return used_text(estimators_used(policy)), report
 
 
-def print_evaluation(report: Report) -> None:
+def print_evaluation(report: Report, *, estimators: str) -> None:
     """One line an estimator, then what stands against believing them."""
+    click.echo(f"estimators: {estimators}")
     share = f"{report.confidence:.0%}"
     click.echo(f"{'estimator':<12} {'quality':>8}  {share + ' interval':<18} {'against the log':<18}")
     for line in report.lines:
@@ -180,5 +180,7 @@ def print_evaluation(report: Report) -> None:
         between, gained = f"{interval.low:.3f} to {interval.high:.3f}", f"{lift.low:+.3f} to {lift.high:+.3f}"
         click.echo(f"{line.method:<12} {line.value:>8.3f}  {between:<18} {gained:<18}")
     click.echo(f"effective rows: {report.support.ess:.0f} of {report.support.rows}")
+    if report.forced:
+        click.echo(f"left out: {report.forced} early answers, which were chosen without a draw")
     for problem in report.problems:
         click.echo(f"not to be believed: {problem.detail}", err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from gateway.decisions.types import Ending, Record
 from gateway.policyops.errors import PolicyOpsError
 from policies.decide import decide
+from policies.documents.lenient import convert_known
 from policies.errors import FeaturesError
 from policies.estimators.base import Estimator
 from policies.evaluation.from_log import LoggedChoice, batch_from_log
@@ -18,7 +19,8 @@ from policies.features.layout import VERSION
 from policies.features.stored import from_stored
 from policies.features.types import Features
 from policies.objective import Limits, Objective, Weights
-from policies.policy import Policy
+from policies.policy import Formula, Policy
+from policies.prices import NO_PRICES, Prices
 from policies.rules import apply
 from policies.signals import label
 from policies.training.crossfit import cross_fitted, folds_of
@@ -41,20 +43,21 @@ def evaluate_on_log(
     policy: Policy,
     *,
     candidates: Mapping[str, Candidate],
-    estimator: Estimator,
+    estimator_for: Callable[[str], Estimator],
     seed: int = 0,
 ) -> Report:
     """Estimate the mean quality that a policy would have reached on logged requests.
 
     Only requests count whose choice was a policy's, whose first choice answered, and whose answer was judged. Limits
-    are those that held then, and live load is as it was logged; prices, cards and estimates are of now. What a
-    request did not say of its weights is left to the policy.
+    are those that held then, and so are the tenant's prices where the log has them in the policy's own units; live
+    load is as it was logged; cards and estimates are of now. What a request did not say of its weights is left to the
+    policy. Early answers were chosen without a draw and are left out.
 
     Args:
         records: Of the log.
         policy: The one to judge.
         candidates: The variants as they are now, by name.
-        estimator: Of the policy.
+        estimator_for: The policy's estimator for a decision, by its id; best one that did not learn from it.
         seed: Of the folds and the bootstrap.
 
     Raises:
@@ -62,11 +65,15 @@ def evaluate_on_log(
     """
     rng = np.random.default_rng(seed)
     rows, features = [], []
-    for record, seen, reward in _judged(records):
+    judged = list(_judged(records))
+    for record, seen, reward in judged:
+        if record.decision.forced:
+            continue
         then = _candidates_then(record, candidates)
         if record.decision.choice in {candidate.name for candidate in then}:
             request, ruling = apply(_request(record, seen, policy), policy)
-            decision = decide(request, then, policy, estimator=estimator, rng=rng, ruling=ruling)
+            estimator, prices = estimator_for(record.decision.decision_id), _prices(record, policy)
+            decision = decide(request, then, policy, estimator=estimator, rng=rng, ruling=ruling, prices=prices)
             rows.append(_row(record, reward, decision.propensities))
             features.append(seen)
     if len(rows) < LEAST_ROWS:
@@ -79,7 +86,9 @@ def evaluate_on_log(
         variants=len(batch.variants),
         folds=folds_of(len(rows), rng=rng),
     )
-    return evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng)
+    report = evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng)
+    forced = sum(record.decision.forced for record, _, _ in judged)
+    return msgspec.structs.replace(report, forced=forced)
 
 
 def _judged(records: Iterable[Record]) -> Iterator[tuple[Record, Features, float]]:
@@ -129,7 +138,16 @@ def _request(record: Record, features: Features, policy: Policy) -> RoutingReque
         hint=decision.hint,
         service_tier=decision.service_tier or "default",
         features=features,
+        now_s=decision.created_at_s,
     )
+
+
+def _prices(record: Record, policy: Policy) -> Prices:
+    """The tenant's prices then. They are in units of utility: those of another formula would mean something else."""
+    decision = record.decision
+    if decision.prices is None or (decision.valuation is not None) != (policy.formula is Formula.LINEAR):
+        return NO_PRICES
+    return convert_known(decision.prices, Prices)
 
 
 def _row(record: Record, reward: float, target: Mapping[str, float]) -> LoggedChoice:

@@ -14,14 +14,24 @@ from policies.features.extract import extract
 from policies.features.layout import VERSION
 from policies.features.stored import to_stored
 from policies.features.types import Prompt
-from policies.policy import Exploration, Policy, Rule, Then
+from policies.objective import Weights
+from policies.policy import Exploration, ExplorationMethod, Formula, Policy, Rule, Then
 from policies.priorities import DEFAULT_PRIORITIES
+from policies.types import Profile
 from tests.decision_rows import decision, observation, outcome
 from tests.policy_strategies import candidate
 
 CANDIDATES = {name: candidate(name) for name in ("full", "quantized")}
+PROFILES = {
+    name: Profile(quality=quality, ttft_s=0.1, tpot_s=0.01) for name, quality in (("full", 0.9), ("quantized", 0.4))
+}
 WORTH = {"full": 0.9, "quantized": 0.4}
 STATES = [{"variant": name, "state": "warm", "excluded_because": None} for name in CANDIDATES]
+
+
+def cards(_: str) -> CardEstimator:
+    """Nothing is learned."""
+    return CardEstimator()
 
 
 def only(name: str) -> Policy:
@@ -55,7 +65,7 @@ def record(name: str, rng: np.random.Generator) -> Record:
 
 @pytest.mark.parametrize("name", list(CANDIDATES))
 def test_the_value_of_another_policy_is_found_within_its_interval(name: str) -> None:
-    report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator=CardEstimator())
+    report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator_for=cards)
     line = report.line(Method.DR)
     assert line is not None
     assert line.interval.covers(WORTH[name])
@@ -69,7 +79,7 @@ def test_what_was_pinned_unjudged_or_retried_does_not_count() -> None:
         msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, pinned=True)) for r in records[:20]
     ] + [msgspec.structs.replace(r, observations=[]) for r in records[20:41]]
     with pytest.raises(NothingJudgedError, match="19 judged answers"):
-        evaluate_on_log([*spoiled, *records[41:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator())
+        evaluate_on_log([*spoiled, *records[41:]], only("full"), candidates=CANDIDATES, estimator_for=cards)
 
 
 def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
@@ -80,5 +90,34 @@ def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
         )
         for r in records
     ]
-    report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator=CardEstimator())
+    report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator_for=cards)
     assert report.problems
+
+
+def test_early_answers_are_left_out_and_counted() -> None:
+    records = logged(300)
+    forced = [
+        msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, forced=True)) for r in records[:40]
+    ]
+    report = evaluate_on_log([*forced, *records[40:]], only("full"), candidates=CANDIDATES, estimator_for=cards)
+    assert (report.forced, report.support.rows) == (40, 260)
+
+
+@pytest.mark.parametrize(("formula", "spared"), [(Formula.LINEAR, True), (Formula.RATIO, False)])
+def test_the_tenants_prices_of_then_count_in_the_units_they_were_logged_in(formula: Formula, spared: bool) -> None:
+    """At these prices no dollar is worth spending: the cheaper variant is taken where they apply."""
+    weights = Weights(accuracy=1)
+    policy = Policy(
+        hash="p",
+        priorities=dict.fromkeys(DEFAULT_PRIORITIES, weights),
+        formula=formula,
+        exploration=Exploration(method=ExplorationMethod.EPSILON_SOFTMAX, epsilon=0.0),
+    )
+    costs = {"full": 1e-3, "quantized": 1e-6}
+    priced = {name: candidate(name, profile=PROFILES[name], compute_per_s_usd=usd) for name, usd in costs.items()}
+    told = {"prices": {"per_usd": 1e9}, "valuation": {"quality_weight": 1.0}, "hint": "balanced"}
+    records = [msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, **told)) for r in logged(300)]
+    report = evaluate_on_log(records, policy, candidates=priced, estimator_for=cards)
+    line = report.line(Method.DR)
+    assert line is not None
+    assert line.interval.covers(WORTH["quantized" if spared else "full"])
