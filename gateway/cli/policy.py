@@ -33,7 +33,7 @@ from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
 from policies.errors import DocumentError, PolicyError
 
-__all__ = ("policy",)
+__all__ = ("policy", "user_here")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,12 +43,12 @@ _file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_
 
 def _who_and_why(command: Command) -> Command:
     """The options of everything that changes what is in force."""
-    author = click.option("--author", default=_user, show_default="you", help="Who is doing it, for the history.")
+    author = click.option("--author", default=user_here, show_default="you", help="Who is doing it, for the history.")
     reason = click.option("--reason", required=True, help="Why, for whoever reads the history.")
     return author(reason(command))
 
 
-def _user() -> str:
+def user_here() -> str:
     """The name of whoever runs the command; containers may have none."""
     import getpass
 

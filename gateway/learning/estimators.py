@@ -22,6 +22,7 @@ from gateway.learning.online import OnlineLearner
 from gateway.learning.store import EstimatorStore
 from gateway.policyops.active import ActivePolicy
 from policies.errors import ArtifactError
+from policies.escalation import Escalation
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
 from policies.estimators.latency import CARD, LatencyModel
@@ -29,11 +30,11 @@ from policies.learner.fit import Fit, first_fit
 from policies.policy import LearnedUse
 from policies.samples import Sample
 
-__all__ = ("ANSWERS", "LATENCY", "ActiveEstimator", "EstimatorStats")
+__all__ = ("ANSWERS", "CASCADE", "LATENCY", "ActiveEstimator", "EstimatorStats")
 
 T = TypeVar("T")
 
-ANSWERS, LATENCY = "answers", "latency"
+ANSWERS, LATENCY, CASCADE = "answers", "latency", "cascade"
 """The kinds of what is learned."""
 
 LOOK_EVERY_S = 0.5
@@ -138,6 +139,9 @@ class ActiveEstimator:
         latency = wanted.get(LATENCY, "")
         if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
             await self._use_latency(latency)
+        cascade = wanted.get(CASCADE, "")
+        if cascade != self._in_force.get(CASCADE, "") and cascade not in self._refused:
+            await self._use_cascade(cascade)
         answers = wanted.get(ANSWERS, "")
         if answers != self._in_force.get(ANSWERS, "") and answers not in self._refused:
             await self._use_answers(answers)
@@ -147,6 +151,16 @@ class ActiveEstimator:
         if model is not None:
             self._online.replace_latency(model)
             self._note(LATENCY, name)
+
+    async def _use_cascade(self, name: str) -> None:
+        if not name:
+            self._policies.learn(None)
+            self._note(CASCADE, name)
+            return
+        read = lambda: Escalation.from_artifact(self._store.get(name, kind=CASCADE))  # noqa: E731
+        if (escalation := await self._read(name, read, None)) is not None:
+            self._policies.learn(escalation)
+            self._note(CASCADE, name)
 
     async def _use_answers(self, name: str) -> None:
         fit = await self._read(

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.learning import trainings
+from gateway.learning.change_requests import ChangeRequests
 from gateway.learning.estimators import ANSWERS, COUNTED_ROWS, ActiveEstimator
 from gateway.learning.following import LogFollower
 from gateway.learning.online import OnlineLearner
@@ -64,7 +65,8 @@ async def open_learning(
     await follower.start()
     stack.push_async_callback(follower.aclose)
     await online.settle()
-    for work in (online.keep(), estimators.watch(), snapshot.keep()):
+    requests = ChangeRequests(engine, lambda: online.learner.changes)
+    for work in (online.keep(), estimators.watch(), snapshot.keep(), requests.keep()):
         task = asyncio.ensure_future(work)
         stack.push_async_callback(_ended, task)
 

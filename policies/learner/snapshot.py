@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from policies.learner.fit import Fit
 from policies.learner.learner import Counted, Learner
 from policies.learner.model import JointModel, Receipt
 from policies.learner.moments import Moments
-from policies.learner.posterior import Variances
+from policies.learner.posterior import Variances, solve
 from policies.learner.traffic import Traffic
 from policies.types import Profile
 
@@ -177,6 +178,9 @@ def _model_in(stored: _Model, model: JointModel) -> None:
         for tenant, (s, o, noise) in stored.variances.items()
     }
     model.restore(tenants, variances, changes=stored.changes, records=stored.records)
+    for tenant in variances:
+        # Another evidence step would move predictions although nothing was learned.
+        model.take(tenant, solve(replace(model.problem(tenant), steps=0)))
 
 
 def _floats(data: bytes, shape: tuple[int, ...]) -> F64:

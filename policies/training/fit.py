@@ -7,7 +7,7 @@ the third, and kept if it does better. What is kept is what was tested: nothing 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -55,6 +55,7 @@ def train(
     candidates: Mapping[str, Candidate],
     in_force: Mapping[str, Artifact] | None = None,
     high: float = 0.95,
+    kinds: Collection[str] = KINDS,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Fit, calibrate, test and keep what does better.
@@ -65,6 +66,7 @@ def train(
         in_force: Estimators that decide now, by kind. They may have been fitted on rows that the new ones are tested
             on, which is to their advantage.
         high: Level of the upper quantiles.
+        kinds: What to fit.
         on_stage: Told when each of `STAGES` begins.
     """
     before, now = dict(in_force or {}), dict(in_force or {})
@@ -73,7 +75,7 @@ def train(
     test = data.take(split.test)
     said_before = predict(test, composed(before), candidates)
     comparisons: list[Comparison] = []
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if kind in kinds):
         on_stage(kind)
         if (artifact := _fit(kind, data, split, now, candidates, high=high)) is None:
             continue

@@ -13,7 +13,7 @@ from gateway.decisions.log import DecisionLog
 from gateway.decisions.read import export
 from gateway.decisions.types import Ending, Record, Row
 from gateway.learning.dataset import count_since, read_samples
-from gateway.learning.loop import Loop
+from gateway.learning.online import OnlineLearner
 from gateway.policyops.evaluate import NothingJudgedError, evaluate_on_log
 from gateway.routing.budgets import Budgets
 from gateway.routing.exchange import Exchange
@@ -25,18 +25,14 @@ from tests.decision_rows import observation, sqlite_url
 BODY = b'{"messages": [{"role": "user", "content": "hello"}], "metadata": {"job": "night"}}'
 
 
-class Told:
-    quality = None
-
-
 async def ended(url: str, *, end: Ending, error_type: str | None = None, cache: str = "miss") -> list[Row]:
     """What an exchange without a decision leaves in the log, and what followers saw."""
     seen: list[Row] = []
-    loop = Loop(estimators=Told(), budgets=Budgets(SYSTEM_CLOCK))
+    online = OnlineLearner(charge=Budgets(SYSTEM_CLOCK).charge)
 
     def follow(row: Row) -> None:
         seen.append(row)
-        loop.follow(row)
+        online.follow(row)
 
     log = DecisionLog(url, follow=follow)
     await log.start()
@@ -50,7 +46,7 @@ async def ended(url: str, *, end: Ending, error_type: str | None = None, cache: 
     if seen:
         log.record(observation(exchange.decision_id, score=0.0))
     await log.aclose()
-    assert not loop.tried
+    assert not online.learner.tried
     return seen
 
 
