@@ -95,6 +95,7 @@ class World:
     def _answer(self, decision: Decision, rng: np.random.Generator, keeper: Keeper | None, now_s: float) -> None:
         verdict = next(v for v in decision.verdicts if v.variant == decision.choice)
         assert verdict.estimate is not None
+        assert verdict.worth is not None
         took_s = verdict.estimate.ttft_s * self.late * float(rng.lognormal(0.0, NOISE))
         predicted = verdict.estimate.quality
         score = float(rng.random() < max(0.0, predicted - self.worse))

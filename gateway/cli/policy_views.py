@@ -154,9 +154,9 @@ def _when(unix_s: float) -> str:
 def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Report]:
     """Which estimators a document's policy uses, and what it would have been worth on this installation's log."""
     from gateway.decisions.read import export
-    from gateway.learning.offline import estimators_apart
     from gateway.learning.train import candidates_at_rest
     from gateway.policyops.evaluate import evaluate_on_log
+    from gateway.policyops.replayed import replayed
     from policies.documents.compile import compile_document, estimators_used
     from policies.documents.schema import decode_document
 
@@ -164,9 +164,14 @@ def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Report
     policy = compile_document(decode_document(text, source_name=name))
     candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
-        estimator_for = estimators_apart(engine, policy, variants=candidates)
-    records = export(paths.database_url(settings))
-    report = evaluate_on_log(records, policy, candidates=candidates, estimator_for=estimator_for)
+        played = replayed(policy, engine, candidates=candidates, max_rows=settings.training.max_rows)
+    report = evaluate_on_log(
+        export(paths.database_url(settings)),
+        played.policy,
+        candidates=candidates,
+        estimator=lambda: played.estimator,
+        learn=played.learn,
+    )
     return used_text(estimators_used(policy)), report
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from gateway.clock import Clock
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
@@ -86,11 +89,11 @@ class Promises:
         self._recent[row.decision_id] = _Recent(tenant=row.tenant)
         if len(self._recent) > KEPT:
             self._recent.popitem(last=False)
-        able: list[dict[str, Any]] = [v for v in row.candidates if v.get("utility") is not None and v.get("estimate")]
+        # Rows of versions before 0012 have neither worth nor prices.
+        able: list[dict[str, Any]] = [v for v in row.candidates if v.get("worth") is not None and v.get("estimate")]
         if able:
-            price, qualities = keeper.prices.per_quality, [float(v["estimate"]["quality"]) for v in able]
-            worth = [v["utility"] + price * (1.0 - q) for v, q in zip(able, qualities, strict=True)]
-            keeper.foresee(worth, qualities)
+            prices = msgspec.convert(row.prices or {}, Prices)
+            keeper.foresee([_worth(v, prices) for v in able], [float(v["estimate"]["quality"]) for v in able])
 
     def _ended(self, row: OutcomeRow, recent: _Recent, keeper: Keeper) -> None:
         if row.ending is not Ending.DONE:
@@ -110,6 +113,12 @@ class Promises:
         if held is None or held[0] != sla:
             held = self._keepers[tenant.id] = (sla, Keeper(sla, now_s=self._clock.wall_s()))
         return held[1]
+
+
+def _worth(candidate: Mapping[str, Any], prices: Prices) -> float:
+    """What a logged candidate was worth to the tenant, but for the price of the quality that it lacks."""
+    of = candidate["estimate"]
+    return float(candidate["worth"] - prices.per_usd * of["cost_usd"] - prices.per_s * of["latency_s"])
 
 
 def _judged(row: ObservationRow, recent: _Recent, keeper: Keeper) -> None:

@@ -90,7 +90,9 @@ class Basis:
         surface = (features.surface - self._surface_mean) * self._surface_scale
         z[1 + GROUPS : 1 + GROUPS + len(SURFACE)] = np.minimum(np.maximum(surface, -limit), limit)
         if self.text_size and len(features.grams):
-            text = (np.float32(1.0) + np.log(features.counts)) * self._idf.take(features.grams)
+            text = (np.float32(1.0) + np.log(np.maximum(features.counts, np.float32(1.0)))) * self._idf.take(
+                features.grams
+            )
             length = np.sqrt(text @ text)
             if length > 0.0:
                 z[-self.text_size :] = (text @ self._projection.take(self._row.take(features.grams), axis=0)) / length

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -22,14 +22,17 @@ from policies.estimators.cost import cost_usd
 from policies.estimators.latency import CARD, LatencyModel, Times
 from policies.estimators.times import parts
 from policies.features.types import Features
+from policies.learner.estimated import between, estimated, in_order, rounded
 from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
+from policies.learner.known import UNKNOWN, judgement, length_known, quality_known
 from policies.learner.lengths import Lengths, at_least, lengths
-from policies.learner.model import ANYONE, JointModel, Known, Receipt, Record
+from policies.learner.model import ANYONE, JointModel, Receipt, Record
 from policies.learner.pace import observe_times
-from policies.learner.posterior import Posterior, Problem, Variances, solve
+from policies.learner.posterior import Posterior, Variances, solve
+from policies.learner.state import Counted, Job, Levels, State
 from policies.learner.traffic import AllTraffic, Traffic
 from policies.samples import Sample
-from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
+from policies.types import Candidate, CandidateState, Profile, RoutingRequest
 
 __all__ = ("Counted", "Handover", "Job", "Learner", "State")
 
@@ -40,45 +43,6 @@ REMEMBERED = 20_000
 
 UNJUDGED = 200
 """Requests per judged answer beyond which exploring teaches too little to be worth it."""
-
-STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.2, 0.02
-"""Standard deviations of a level whose quality is stated, and of one of which nothing is known."""
-
-LENGTH_SD = 0.5
-"""Of the logarithm of a variant's usual length."""
-
-
-class Job(NamedTuple):
-    """A posterior to be solved, wherever there is time: `learner.take(job, solve(job.problem))`."""
-
-    model: JointModel
-    tenant: str
-    problem: Problem
-
-
-class Counted(NamedTuple):
-    """How an answer was counted, so that its judgement can be replaced."""
-
-    quality: float | None
-    weight: float
-    """As the sample has them."""
-    receipt: Receipt | None = None
-    """Of its judgement, where that was counted."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Levels:
-    """A tenant's levels under one posterior."""
-
-    posterior: Posterior
-    traffic: Traffic
-    requests: int
-    """Of the tenant when they were taken."""
-    z: F64
-    mean: F64
-    draws: F64
-    usual: dict[object, F64] = field(default_factory=dict)
-    """Cost and latency of candidates on the tenant's mean request, by what they follow from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,17 +70,6 @@ class Handover:
         return made
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class State:
-    """The parts of a learner."""
-
-    quality: JointModel
-    length: JointModel
-    profiles: Mapping[str, Profile]
-    counted: Mapping[str, Counted]
-    traffic: Mapping[str, Traffic]
-
-
 class Learner:
     """Mutable, pure, and for one thread. Predicts as an `Estimator`; learns by `decided` and `absorb`."""
 
@@ -132,7 +85,7 @@ class Learner:
             if found is not None:
                 model.start_from(found)
         self._traffic = AllTraffic(basis.size)
-        self._levels: dict[str, _Levels] = {}
+        self._levels: dict[str, Levels] = {}
         self._profiles: dict[str, tuple[Profile, str | None]] = {}
         self._candidates: dict[str, Candidate] = {}
         """As each variant was when it was last decided about."""
@@ -162,15 +115,15 @@ class Learner:
         tokens = self._tokens(z, places, limit=float(request.max_completion_tokens or math.inf))
         times = self._times(candidates, factors, tokens, prompt_tokens=request.prompt_tokens)
         levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
-        at, moved = _between(posterior.covariances(np.array((z, z - levels.z))), places)
+        at, moved = between(posterior.covariances(np.array((z, z - levels.z))), places)
         score = posterior.means(z)[places]
         rows = np.array((score, np.sqrt(np.maximum(at.diagonal(), 0.0)), tokens.mean, *times)).T.tolist()
-        estimates = [_estimate(request, c, row) for c, row in zip(candidates, rows, strict=True)]
+        estimates = [estimated(request, c, row) for c, row in zip(candidates, rows, strict=True)]
         own, level = moved.diagonal(), levels.mean[places]
         usual = self._usual(request.tenant, candidates, places, factors)
         belief = Belief(
             level=level,
-            draws=levels.draws if len(places) == len(levels.draws) and _in_order(places) else levels.draws[places],
+            draws=levels.draws if len(places) == len(levels.draws) and in_order(places) else levels.draws[places],
             shift=score - level,
             doubt=np.sqrt(np.maximum(own[:, None] + own - 2.0 * moved, 0.0)),
             usd=usual[0],
@@ -214,7 +167,7 @@ class Learner:
         """
         if sample.features is None:
             return
-        self.introduce({sample.variant: _UNKNOWN} if sample.variant not in self._profiles else {})
+        self.introduce({sample.variant: UNKNOWN} if sample.variant not in self._profiles else {})
         self.fit.basis.admit(sample.features)
         z = self.fit.basis.vector(sample.features)
         before = self._counted.get(sample.decision_id)
@@ -236,7 +189,7 @@ class Learner:
         # Of tenants whose statistics do not all find room, those heard last keep theirs.
         last = {sample.tenant: number for number, sample in enumerate(new)}
         rows = sorted(new, key=lambda sample: last[sample.tenant])
-        self.introduce({s.variant: _UNKNOWN for s in rows if s.variant not in self._profiles})
+        self.introduce({s.variant: UNKNOWN for s in rows if s.variant not in self._profiles})
         for sample in new:
             self.fit.basis.admit(sample.features)
         z = np.array([self.fit.basis.vector(s.features) for s in rows]).reshape(len(rows), self.fit.basis.size)
@@ -340,8 +293,8 @@ class Learner:
             return
         for name, profile in changed.items():
             self._profiles[name] = (profile, self.parents.get(name))
-        self._quality.introduce({name: _quality_known(*self._profiles[name]) for name in changed})
-        self._length.introduce({name: _length_known(*self._profiles[name]) for name in changed})
+        self._quality.introduce({name: quality_known(*self._profiles[name]) for name in changed})
+        self._length.introduce({name: length_known(*self._profiles[name]) for name in changed})
         self._levels.clear()
 
     def jobs(self, tenant: str = ANYONE, *, anyhow: bool = False) -> list[Job]:
@@ -394,7 +347,7 @@ class Learner:
     ) -> F64:
         """Cost and latency of each on the tenant's mean request, when nothing else runs; shape (2, k)."""
         levels, traffic = self._level_of(tenant), self._traffic.of(tenant)
-        key = (tuple(candidate.name for candidate in candidates), tuple(_rounded(factor) for factor in factors))
+        key = (tuple(candidate.name for candidate in candidates), tuple(rounded(factor) for factor in factors))
         if (held := levels.usual.get(key)) is not None:
             return held
         at_rest = [
@@ -419,7 +372,7 @@ class Learner:
         found = name if name in names else self.parents.get(name, "")
         return names.index(found) if found in names else None
 
-    def _level_of(self, tenant: str) -> _Levels:
+    def _level_of(self, tenant: str) -> Levels:
         """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
         posterior, traffic = self._quality.posterior(tenant), self._traffic.of(tenant)
         held = self._levels.get(tenant)
@@ -432,7 +385,7 @@ class Learner:
             return held
         z = traffic.mean.copy() if traffic.requests else self.fit.basis.vector(None)
         root = np.linalg.cholesky(posterior.covariances(z[None])[0] + _JITTER * np.eye(len(posterior.mean)))
-        made = _Levels(
+        made = Levels(
             posterior=posterior,
             traffic=traffic,
             requests=traffic.requests,
@@ -493,7 +446,7 @@ class Learner:
         return y
 
     def _learn_quality(self, sample: Sample, z: F64) -> Receipt | None:
-        judged = _judgement(sample)
+        judged = judgement(sample)
         if judged is None:
             return None
         self.judged += 1
@@ -503,12 +456,12 @@ class Learner:
         """Receipts by the identity of the samples, of those that are judged."""
         by_key: dict[tuple[str, str], list[int]] = {}
         for row, sample in enumerate(rows):
-            if _judgement(sample) is not None:
+            if judgement(sample) is not None:
                 by_key.setdefault((sample.tenant, sample.variant), []).append(row)
         receipts: dict[int, Receipt] = {}
         for key, places in by_key.items():
             mine = [rows[place] for place in places]
-            y, weight = np.array([_judgement(sample) for sample in mine]).T
+            y, weight = np.array([judgement(sample) for sample in mine]).T
             at_s = np.array([sample.created_at_s for sample in mine])
             counted = self._quality.observe_all(*key, z=z[places], y=y, weight=weight, at_s=at_s)
             receipts |= {id(sample): receipt for sample, receipt in zip(mine, counted, strict=True)}
@@ -516,60 +469,5 @@ class Learner:
         return receipts
 
 
-def _judgement(sample: Sample) -> tuple[float, float] | None:
-    """Quality and weight of an answer that was judged."""
-    quality, weight = sample.quality, sample.quality_weight
-    if quality is None or not math.isfinite(quality) or not weight > 0.0:
-        return None
-    return min(1.0, max(0.0, quality)), min(1.0, weight)
-
-
-def _rounded(factor: TimeFactors) -> tuple[int, int]:
-    """A correction to about a twentieth: finer changes move no price."""
-    return round(20.0 * math.log(factor.ttft)), round(20.0 * math.log(factor.tpot))
-
-
-def _in_order(places: NDArray[np.intp]) -> bool:
-    return all(place == number for number, place in enumerate(places.tolist()))
-
-
-def _between(covariances: F64, places: NDArray[np.intp]) -> F64:
-    """Covariances of some variants only; shape (n, k, k)."""
-    if covariances.shape[1] == len(places) and _in_order(places):
-        return covariances
-    return covariances[:, places[:, None], places]
-
-
 _JITTER = 1e-9
 _MOST_LEVELS = 256
-_UNKNOWN = Profile(quality=0.5, ttft_s=0.0, tpot_s=0.0, source="prior")
-
-
-def _quality_known(profile: Profile, parent: str | None) -> Known:
-    """The prior of a level: a measured card's own standard error, at least `STATED_SD` for a stated one."""
-    sd = {"card": max(LEAST_SD, profile.quality_se), "stated": max(STATED_SD, profile.quality_se)}
-    guessed = profile.source == "prior"
-    return Known(mean=profile.quality, sd=sd.get(profile.source, GUESSED_SD), parent=parent, guessed=guessed)
-
-
-def _length_known(profile: Profile, parent: str | None) -> Known:
-    mean, guessed = math.log(max(1.0, profile.completion_tokens)), profile.source == "prior"
-    return Known(mean=mean, sd=LENGTH_SD, parent=parent, guessed=guessed)
-
-
-def _estimate(request: RoutingRequest, candidate: Candidate, row: Sequence[float]) -> Estimate:
-    score, quality_se, tokens, wait_s, ttft_s, ttft_high_s, tpot_s, latency_s, latency_high_s = row
-    busy_s = ttft_s - wait_s + max(0.0, tokens - 1.0) * tpot_s
-    return Estimate(
-        quality=min(1.0, max(0.0, score)),
-        quality_se=quality_se,
-        ttft_s=ttft_s,
-        ttft_high_s=ttft_high_s,
-        tpot_s=tpot_s,
-        completion_tokens=tokens,
-        latency_s=latency_s,
-        latency_high_s=latency_high_s,
-        cost_usd=cost_usd(
-            candidate, prompt_tokens=request.prompt_tokens, completion_tokens=tokens, busy_s=max(0.0, busy_s)
-        ),
-    )

@@ -155,7 +155,7 @@ def _model_out(model: JointModel) -> _Model:
             for tenant, m in tenants.items()
         },
         variances={t: (v.shared.tobytes(), v.own.tobytes(), v.noise.tobytes()) for t, v in variances.items()},
-        changes=model.changes,
+        changes=dict(model.changes),
         records=model.records,
     )
 

@@ -19,7 +19,7 @@ from policies.learner.fit import first_fit
 from policies.learner.learner import Learner
 from policies.learner.schedule import is_due
 from policies.objective import Objective, Weights
-from policies.pacing import Pacer
+from policies.pacing import Pacer, choices
 from policies.policy import Budget, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_POLICY
@@ -180,8 +180,7 @@ class _Run:
         features, choice = self._world.queries.features[row], decision.choice or ""
         self._learner.decided(TENANT, features, choice=choice, prompt_tokens=_REQUEST.prompt_tokens)
         if self._pacer is not None:
-            able = [(v.worth, v.estimate.cost_usd) for v in decision.verdicts if v.estimate and v.worth is not None]
-            self._pacer.foresee([worth for worth, _ in able], [cost_usd for _, cost_usd in able])
+            self._pacer.foresee(*choices(decision))
         self._decided = decision
         return self._world.arms.index(choice)
 

@@ -29,11 +29,6 @@ WORTH = {"full": 0.9, "quantized": 0.4}
 STATES = [{"variant": name, "state": "warm", "excluded_because": None} for name in CANDIDATES]
 
 
-def cards(_: str) -> CardEstimator:
-    """Nothing is learned."""
-    return CardEstimator()
-
-
 def only(name: str) -> Policy:
     """A policy that lets one variant answer."""
     rule = Rule(name="only", then=Then(include=(name,)))
@@ -65,7 +60,7 @@ def record(name: str, rng: np.random.Generator) -> Record:
 
 @pytest.mark.parametrize("name", list(CANDIDATES))
 def test_the_value_of_another_policy_is_found_within_its_interval(name: str) -> None:
-    report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator_for=cards)
+    report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator=CardEstimator)
     line = report.line(Method.DR)
     assert line is not None
     assert line.interval.covers(WORTH[name])
@@ -79,7 +74,7 @@ def test_what_was_pinned_unjudged_or_retried_does_not_count() -> None:
         msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, pinned=True)) for r in records[:20]
     ] + [msgspec.structs.replace(r, observations=[]) for r in records[20:41]]
     with pytest.raises(NothingJudgedError, match="19 judged answers"):
-        evaluate_on_log([*spoiled, *records[41:]], only("full"), candidates=CANDIDATES, estimator_for=cards)
+        evaluate_on_log([*spoiled, *records[41:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator)
 
 
 def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
@@ -90,26 +85,46 @@ def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
         )
         for r in records
     ]
-    report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator_for=cards)
+    report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator=CardEstimator)
     assert report.problems
 
 
-def test_early_answers_are_left_out_and_counted() -> None:
+def test_forced_answers_do_not_count() -> None:
+    forced = [
+        msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, forced=True)) for r in logged(60)
+    ]
+    with pytest.raises(NothingJudgedError, match="0 judged answers"):
+        evaluate_on_log(forced, only("full"), candidates=CANDIDATES, estimator=CardEstimator)
+
+
+def test_every_record_is_learned_from_after_it_was_decided() -> None:
+    records, seen = logged(60), []
+    asked: list[int] = []
+
+    def estimator() -> CardEstimator:
+        asked.append(len(seen))
+        return CardEstimator()
+
+    evaluate_on_log(records, only("full"), candidates=CANDIDATES, estimator=estimator, learn=seen.append)
+    assert seen == records
+    assert asked == list(range(60))
+
+
+def test_early_answers_are_counted_where_the_rest_is_enough() -> None:
     records = logged(300)
     forced = [
         msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, forced=True)) for r in records[:40]
     ]
-    report = evaluate_on_log([*forced, *records[40:]], only("full"), candidates=CANDIDATES, estimator_for=cards)
+    report = evaluate_on_log([*forced, *records[40:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator)
     assert (report.forced, report.support.rows) == (40, 260)
 
 
 @pytest.mark.parametrize(("formula", "spared"), [(Formula.LINEAR, True), (Formula.RATIO, False)])
 def test_the_tenants_prices_of_then_count_in_the_units_they_were_logged_in(formula: Formula, spared: bool) -> None:
     """At these prices no dollar is worth spending: the cheaper variant is taken where they apply."""
-    weights = Weights(accuracy=1)
     policy = Policy(
         hash="p",
-        priorities=dict.fromkeys(DEFAULT_PRIORITIES, weights),
+        priorities=dict.fromkeys(DEFAULT_PRIORITIES, Weights(accuracy=1)),
         formula=formula,
         exploration=Exploration(method=ExplorationMethod.EPSILON_SOFTMAX, epsilon=0.0),
     )
@@ -117,7 +132,7 @@ def test_the_tenants_prices_of_then_count_in_the_units_they_were_logged_in(formu
     priced = {name: candidate(name, profile=PROFILES[name], compute_per_s_usd=usd) for name, usd in costs.items()}
     told = {"prices": {"per_usd": 1e9}, "valuation": {"quality_weight": 1.0}, "hint": "balanced"}
     records = [msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, **told)) for r in logged(300)]
-    report = evaluate_on_log(records, policy, candidates=priced, estimator_for=cards)
+    report = evaluate_on_log(records, policy, candidates=priced, estimator=CardEstimator)
     line = report.line(Method.DR)
     assert line is not None
     assert line.interval.covers(WORTH["quantized" if spared else "full"])
