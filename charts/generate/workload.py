@@ -125,7 +125,7 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Persistence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The volume at /var/lib/trilemma: built models, snapshots of what was learned, and the database where it is SQLite."""
+    """The volume at /var/lib/trilemma: built models, snapshots of learning, and the database where it is SQLite."""
 
     enabled: bool = False
     """Have one; otherwise all of it ends with the pod."""

@@ -1,4 +1,4 @@
-"""`trilemma calibrate`: a first policy without any traffic, from tasks whose answers can be checked."""
+"""`trilemma calibrate`: predictions without any traffic, learned from tasks whose answers can be checked."""
 
 from __future__ import annotations
 

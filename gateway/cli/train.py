@@ -75,7 +75,7 @@ def _train(context: CliContext, options: dict[str, Any]) -> None:
     if options["as_json"]:
         print_json(training)
     else:
-        print_training(training, tables=True)
+        print_training(training, tables=not options["if_due"])
 
 
 def _watch(context: CliContext) -> None:
@@ -87,7 +87,8 @@ def _watch(context: CliContext) -> None:
     from gateway.learning.schedule import run_in_process, watch
 
     follow_parent()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("gateway.learning.schedule").setLevel(logging.INFO)
     argv = context.argv("gateway.cli", "train", "--if-due")
     with failures(SQLAlchemyError), opened_engine(context) as engine:
         watch(engine, context.settings().training, train=lambda: run_in_process(argv))

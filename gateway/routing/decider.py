@@ -32,6 +32,7 @@ from policies.policy import Policy
 from policies.prices import Prices
 from policies.rules import apply
 from policies.types import CandidateState, Decision, RoutingRequest
+from policies.utility import shares
 
 __all__ = ("Decider", "Estimators")
 
@@ -133,7 +134,7 @@ class Decider:
             policy=policy,
             limits=routing.objective.limits,
             variants=allowed if scope is None else frozenset(name for name in allowed if not scope.bars(name)),
-            accuracy=weights.accuracy / (weights.speed + weights.cost + weights.accuracy),
+            accuracy=(weights.keep or 1.0) * shares(weights)[0],
             quality_confidence=ruling.then.quality_confidence,
             likeness="refused" if ruling.rule is not None and not ruling.then.semantic_cache else "allowed",
         )

@@ -42,9 +42,8 @@ def answer(
 ) -> None:
     """Record a request that a process has decided and answered, and its judgement if there is one."""
     verdicts = [{"variant": each, "state": "warm"} for each in NAMES]
-    log.record(
-        decision(name, tenant="zoo", candidates=verdicts, choice=variant, features=FEATURES, features_hash=VERSION)
-    )
+    seen = {"features": FEATURES, "features_hash": VERSION, "created_at_s": 1_700_000_000.0 + at_s}
+    log.record(decision(name, tenant="zoo", candidates=verdicts, choice=variant, **seen))
     attempt = {"variant": variant, "propensity": 0.5, "latency_s": 1.0, "error_type": None}
     log.record(outcome(name, variant=variant, attempts=[attempt]))
     if score is not None:
