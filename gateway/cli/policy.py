@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from gateway.cli.context import CliContext, failures, print_json
 from gateway.cli.field_table import field_table
@@ -30,7 +31,7 @@ from policies.documents.findings import Severity
 from policies.documents.lint import errors_among
 from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
-from policies.errors import DocumentError
+from policies.errors import DocumentError, PolicyError
 
 __all__ = ("policy", "user_here")
 
@@ -231,18 +232,19 @@ def upgrade(context: CliContext, source: str, *, as_json: bool) -> None:
 def evaluate(context: CliContext, file: Path, *, as_json: bool) -> None:
     """Estimate the quality that the policy in FILE would have reached on the logged requests.
 
-    Exit code 1 when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
+    A document without `estimators` is judged with those in force, `estimators: none` with cards only. Exit code 1
+    when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from gateway.cli.policy_views import evaluated, print_evaluation
 
-    with failures(SQLAlchemyError, PolicyOpsError, DocumentError):
-        report = evaluated(context, read_text(file), name=file.name)
+    with failures(SQLAlchemyError, PolicyOpsError, PolicyError):
+        estimators, report = evaluated(context, read_text(file), name=file.name)
     if as_json:
-        print_json(report)
+        print_json(msgspec.to_builtins(report) | {"estimators": estimators})
     else:
-        print_evaluation(report)
+        print_evaluation(report, estimators=estimators)
     if report.problems:
         raise click.exceptions.Exit(1)
 

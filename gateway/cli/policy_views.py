@@ -33,6 +33,7 @@ __all__ = (
     "print_versions",
     "read_text",
     "shown",
+    "used_text",
 )
 
 
@@ -112,7 +113,11 @@ def estimators_text(version: Version) -> str:
     """Which estimators a version uses, in words."""
     from gateway.policyops.watcher import estimators_of
 
-    used = estimators_of(version)
+    return used_text(estimators_of(version))
+
+
+def used_text(used: str | dict[str, str] | None) -> str:
+    """What `estimators_used` returned, in words; None is that of a version that cannot be read."""
     if isinstance(used, dict):
         return "pinned: " + ", ".join(f"{kind} {content}" for kind, content in used.items())
     return used or "unknown: the text cannot be read"
@@ -146,13 +151,13 @@ def _when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def evaluated(context: CliContext, text: str, *, name: str) -> Report:
-    """What a document's policy would have been worth on this installation's log."""
+def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Report]:
+    """Which estimators a document's policy uses, and what it would have been worth on this installation's log."""
     from gateway.decisions.read import export
     from gateway.learning.train import candidates_at_rest
     from gateway.policyops.evaluate import evaluate_on_log
     from gateway.policyops.replayed import replayed
-    from policies.documents.compile import compile_document
+    from policies.documents.compile import compile_document, estimators_used
     from policies.documents.schema import decode_document
 
     settings, paths = context.settings(), context.paths
@@ -160,17 +165,19 @@ def evaluated(context: CliContext, text: str, *, name: str) -> Report:
     candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
         played = replayed(policy, engine, candidates=candidates, max_rows=settings.training.max_rows)
-    return evaluate_on_log(
+    report = evaluate_on_log(
         export(paths.database_url(settings)),
         played.policy,
         candidates=candidates,
         estimator=lambda: played.estimator,
         learn=played.learn,
     )
+    return used_text(estimators_used(policy)), report
 
 
-def print_evaluation(report: Report) -> None:
+def print_evaluation(report: Report, *, estimators: str) -> None:
     """One line an estimator, then what stands against believing them."""
+    click.echo(f"estimators: {estimators}")
     share = f"{report.confidence:.0%}"
     click.echo(f"{'estimator':<12} {'quality':>8}  {share + ' interval':<18} {'against the log':<18}")
     for line in report.lines:
@@ -178,5 +185,7 @@ def print_evaluation(report: Report) -> None:
         between, gained = f"{interval.low:.3f} to {interval.high:.3f}", f"{lift.low:+.3f} to {lift.high:+.3f}"
         click.echo(f"{line.method:<12} {line.value:>8.3f}  {between:<18} {gained:<18}")
     click.echo(f"effective rows: {report.support.ess:.0f} of {report.support.rows}")
+    if report.forced:
+        click.echo(f"left out: {report.forced} early answers, which were chosen without a draw")
     for problem in report.problems:
         click.echo(f"not to be believed: {problem.detail}", err=True)

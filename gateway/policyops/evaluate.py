@@ -10,6 +10,7 @@ import numpy as np
 from gateway.decisions.types import Ending, Record
 from gateway.policyops.errors import PolicyOpsError
 from policies.decide import decide
+from policies.documents.lenient import convert_known
 from policies.errors import FeaturesError
 from policies.estimators.base import Estimator
 from policies.evaluation.from_log import LoggedChoice, batch_from_log
@@ -18,7 +19,8 @@ from policies.features.layout import VERSION
 from policies.features.stored import from_stored
 from policies.features.types import Features
 from policies.objective import Limits, Objective, Weights
-from policies.policy import Policy
+from policies.policy import Formula, Policy
+from policies.prices import NO_PRICES, Prices
 from policies.rules import apply
 from policies.signals import label
 from policies.training.crossfit import cross_fitted, folds_of
@@ -48,8 +50,8 @@ def evaluate_on_log(
     """Estimate the mean quality that a policy would have reached on logged requests.
 
     Only requests count whose choice was drawn by a policy, whose first choice answered, and whose answer was judged.
-    Limits are those that held then, and live load is as it was logged; prices and cards are of now. What a request
-    did not say of its weights is left to the policy.
+    Limits are those that held then, and so are the tenant's prices where the log has them in the policy's own units;
+    live load is as it was logged; cards are of now. What a request did not say of its weights is left to the policy.
 
     Args:
         records: Of the log.
@@ -66,16 +68,18 @@ def evaluate_on_log(
     # Early answers that every variant gets are no evidence about a policy, and none of its merits.
     exploration = msgspec.structs.replace(policy.exploration, first=0)
     policy = msgspec.structs.replace(policy, exploration=exploration)
-    rows, features = [], []
+    rows, features, forced = [], [], 0
     for record in records:
         judged = _judged(record)
         then = _candidates_then(record, candidates)
         if judged is not None and record.decision.choice in {candidate.name for candidate in then}:
             seen, reward = judged
             request, ruling = apply(_request(record, seen, policy), policy)
-            decision = decide(request, then, policy, estimator=estimator(), rng=rng, ruling=ruling)
+            prices = _prices(record, policy)
+            decision = decide(request, then, policy, estimator=estimator(), rng=rng, ruling=ruling, prices=prices)
             rows.append(_row(record, reward, decision.propensities))
             features.append(seen)
+        forced += record.decision.forced
         learn(record)
     if len(rows) < LEAST_ROWS:
         raise NothingJudgedError(f"{len(rows)} judged answers can tell about a policy, {LEAST_ROWS} are needed")
@@ -87,7 +91,9 @@ def evaluate_on_log(
         variants=len(batch.variants),
         folds=folds_of(len(rows), rng=rng),
     )
-    return evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng)
+    return msgspec.structs.replace(
+        evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng), forced=forced
+    )
 
 
 def _judged(record: Record) -> tuple[Features, float] | None:
@@ -136,7 +142,16 @@ def _request(record: Record, features: Features, policy: Policy) -> RoutingReque
         hint=decision.hint,
         service_tier=decision.service_tier or "default",
         features=features,
+        now_s=decision.created_at_s,
     )
+
+
+def _prices(record: Record, policy: Policy) -> Prices:
+    """The tenant's prices then. They are in units of utility: those of another formula would mean something else."""
+    decision = record.decision
+    if decision.prices is None or (decision.valuation is not None) != (policy.formula is Formula.LINEAR):
+        return NO_PRICES
+    return convert_known(decision.prices, Prices)
 
 
 def _row(record: Record, reward: float, target: Mapping[str, float]) -> LoggedChoice:

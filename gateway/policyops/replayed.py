@@ -15,6 +15,7 @@ from gateway.learning.dataset import read_samples
 from gateway.learning.estimators import ANSWERS, CASCADE, LATENCY
 from gateway.learning.store import EstimatorStore
 from gateway.learning.train import readable_artifacts
+from policies.errors import ArtifactError
 from policies.escalation import Escalation, with_learned
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
@@ -75,11 +76,13 @@ def replayed(policy: Policy, engine: Engine, *, candidates: Mapping[str, Candida
 
     Raises:
         SQLAlchemyError: The database cannot be read.
-        ArtifactError: An estimator is not what it should be.
+        ArtifactError: An estimator is not what it should be, or one that the policy pins is not stored.
     """
     if policy.learning is LearnedUse.NONE:
         return Replayed(policy, None, {})
     artifacts = readable_artifacts(EstimatorStore(engine), trainings.used_by(policy, trainings.in_force(engine)))
+    if missing := [f"{kind} {name}" for kind, name in policy.estimators.items() if kind not in artifacts]:
+        raise ArtifactError(f"the policy pins what cannot be read here: {', '.join(missing)}")
     fit = Fit.from_artifact(artifacts[ANSWERS]) if ANSWERS in artifacts else first_fit()
     latency = LatencyModel.from_artifact(artifacts[LATENCY]) if LATENCY in artifacts else CARD
     cascade = Escalation.from_artifact(artifacts[CASCADE]) if CASCADE in artifacts else None

@@ -14,12 +14,17 @@ from policies.features.extract import extract
 from policies.features.layout import VERSION
 from policies.features.stored import to_stored
 from policies.features.types import Prompt
-from policies.policy import Exploration, Policy, Rule, Then
+from policies.objective import Weights
+from policies.policy import Exploration, ExplorationMethod, Formula, Policy, Rule, Then
 from policies.priorities import DEFAULT_PRIORITIES
+from policies.types import Profile
 from tests.decision_rows import decision, observation, outcome
 from tests.policy_strategies import candidate
 
 CANDIDATES = {name: candidate(name) for name in ("full", "quantized")}
+PROFILES = {
+    name: Profile(quality=quality, ttft_s=0.1, tpot_s=0.01) for name, quality in (("full", 0.9), ("quantized", 0.4))
+}
 WORTH = {"full": 0.9, "quantized": 0.4}
 STATES = [{"variant": name, "state": "warm", "excluded_because": None} for name in CANDIDATES]
 
@@ -103,3 +108,31 @@ def test_every_record_is_learned_from_after_it_was_decided() -> None:
     evaluate_on_log(records, only("full"), candidates=CANDIDATES, estimator=estimator, learn=seen.append)
     assert seen == records
     assert asked == list(range(60))
+
+
+def test_early_answers_are_counted_where_the_rest_is_enough() -> None:
+    records = logged(300)
+    forced = [
+        msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, forced=True)) for r in records[:40]
+    ]
+    report = evaluate_on_log([*forced, *records[40:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator)
+    assert (report.forced, report.support.rows) == (40, 260)
+
+
+@pytest.mark.parametrize(("formula", "spared"), [(Formula.LINEAR, True), (Formula.RATIO, False)])
+def test_the_tenants_prices_of_then_count_in_the_units_they_were_logged_in(formula: Formula, spared: bool) -> None:
+    """At these prices no dollar is worth spending: the cheaper variant is taken where they apply."""
+    policy = Policy(
+        hash="p",
+        priorities=dict.fromkeys(DEFAULT_PRIORITIES, Weights(accuracy=1)),
+        formula=formula,
+        exploration=Exploration(method=ExplorationMethod.EPSILON_SOFTMAX, epsilon=0.0),
+    )
+    costs = {"full": 1e-3, "quantized": 1e-6}
+    priced = {name: candidate(name, profile=PROFILES[name], compute_per_s_usd=usd) for name, usd in costs.items()}
+    told = {"prices": {"per_usd": 1e9}, "valuation": {"quality_weight": 1.0}, "hint": "balanced"}
+    records = [msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, **told)) for r in logged(300)]
+    report = evaluate_on_log(records, policy, candidates=priced, estimator=CardEstimator)
+    line = report.line(Method.DR)
+    assert line is not None
+    assert line.interval.covers(WORTH["quantized" if spared else "full"])

@@ -14,7 +14,7 @@ from tests.providers import Answer, completion_body
 
 GOOD = Answer(body=completion_body("hello"), first_after_s=0.005)
 KNOWN = Known(variants={"v0": None, "v1": None})
-TEXT = "schema_version: 1\nname: switch\nexploration: {epsilon: 0}\nfallback: [v0, v1]\n"
+TEXT = "schema_version: 2\nname: switch\nexploration: {method: epsilon_softmax, epsilon: 0}\nfallback: [v0, v1]\n"
 ONLY_V1 = TEXT + "rules: [{name: only, match: {tags: {app: [a]}}, then: {exclude: [v0]}}]\n"
 
 
