@@ -138,23 +138,18 @@ class _Conversation:
 
 
 def summary(last: Chunk) -> str:
-    """One line on an answer: variant, TTFT, tokens per second, and why this variant."""
+    """On an answer: variant, TTFT, tokens per second, and in one sentence why this variant."""
     about, usage = last["trilemma"], last["usage"]
     generating_s = about["stages"].get("generate", 0.0)
     tokens = usage["completion_tokens"]
     speed = f"{(tokens - 1) / generating_s:.0f} tokens/s" if generating_s > 0 and tokens > 1 else "-"
     ttft = f"TTFT {about['ttft_s'] * 1000:.0f} ms" if about["ttft_s"] is not None else "TTFT -"
-    return f"[{about['variant']}] {ttft}, {speed}, {tokens} tokens. {_why(about)}"
+    return f"[{about['variant']}] {ttft}, {speed}, {tokens} tokens. {about.get('meaning') or _undecided(about)}"
 
 
-def _why(about: dict[str, Any]) -> str:
-    feasible = [c for c in about["candidates"] if c["excluded_because"] is None]
-    if about["explored"]:
-        return "Chosen to explore."
-    if len(feasible) == 1:
-        return "The only one that could."
-    ranked = sorted(feasible, key=lambda c: c["utility"] or 0.0, reverse=True)
-    return "Utility: " + ", ".join(f"{c['variant']} {c['utility']:.2f}" for c in ranked)
+def _undecided(about: dict[str, Any]) -> str:
+    """Of an answer that no variant was chosen for."""
+    return f"Answered from the {about['cache']} cache."
 
 
 def _message(body: bytes) -> str:

@@ -8,26 +8,12 @@ from typing import Any
 
 from gateway.console.amounts import number, percent, seconds, usd
 from gateway.decisions.types import DecisionRow, OutcomeRow
+from policies.meaning import EXCLUDED
 
 __all__ = ("CandidateView", "candidates", "observed")
 
 WORSE = 1.05
 """A figure is called worse from this ratio on; below it, nobody would see the difference."""
-
-EXCLUSIONS: Mapping[str, str] = {
-    "unavailable": "could not answer",
-    "not_requested": "was not asked for",
-    "rule": "left out by a rule",
-    "failed_before": "had failed for this request",
-    "context": "has too little context",
-    "capability": "lacks something the request needs",
-    "ttft": "predicted to be too late with the first token",
-    "latency": "predicted to take too long",
-    "cost": "predicted to cost too much",
-    "budget": "beyond the tenant's budget",
-    "quality": "predicted to be below the quality floor",
-}
-"""Each reason of `ExclusionReason`, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +93,14 @@ def _chosen(decision: DecisionRow) -> str:
         "the request named it": decision.pinned,
         "the policy's fixed order took it: predictions could not be trusted": decision.fallback_used,
         f"nothing kept every limit; it broke `{decision.violated}` least": bool(decision.violated),
+        "an early answer: every variant gets a few, so that its quality can be learned": decision.forced,
         "tried to learn from it, although another had more utility": decision.explored,
     }
     return next((text for text, holds in reasons.items() if holds), "highest utility")
 
 
 def _excluded(excluded: Mapping[str, Any]) -> str:
-    words = EXCLUSIONS.get(excluded["reason"], str(excluded["reason"]))
+    words = EXCLUDED.get(excluded["reason"], str(excluded["reason"]))
     return f"{words}: {excluded['detail']}" if excluded.get("detail") else words
 
 
@@ -124,11 +111,23 @@ def _lost(row: Mapping[str, Any], decision: DecisionRow, chosen: Mapping[str, An
         return "comes later in the policy's fixed order" if decision.fallback_used else "not compared"
     if decision.explored and (row.get("utility") or 0.0) > ((chosen or {}).get("utility") or 0.0):
         return "had more utility; another one was tried to learn from it"
-    worse = _worse(mine, theirs, decision.weights)
+    worse = _worse(mine, theirs, _counted(decision))
     return ", ".join(worse) if worse else "less utility, by little"
 
 
-def _worse(mine: Mapping[str, Any], theirs: Mapping[str, Any], weights: Mapping[str, float]) -> list[str]:
+def _counted(decision: DecisionRow) -> Mapping[str, float | None]:
+    """Whether speed, cost and accuracy counted: by the prices it was decided at, else by the weights."""
+    found, added = decision.valuation, decision.prices or {}
+    if found is None:
+        return decision.weights
+    return {
+        "speed": (found.get("per_s") or 0.0) + (added.get("per_s") or 0.0),
+        "cost": (found.get("per_usd") or 0.0) + (added.get("per_usd") or 0.0),
+        "accuracy": (found.get("quality_weight") or 0.0) + (added.get("per_quality") or 0.0),
+    }
+
+
+def _worse(mine: Mapping[str, Any], theirs: Mapping[str, Any], weights: Mapping[str, float | None]) -> list[str]:
     found = []
     if weights.get("speed") and mine["latency_s"] > theirs["latency_s"] * WORSE:
         found.append(f"slower: {seconds(mine['latency_s'])} against {seconds(theirs['latency_s'])}")

@@ -12,6 +12,7 @@ import msgspec
 from gateway.console.amounts import moment, number, percent, seconds, usd
 from gateway.console.blame import Headline, headline
 from gateway.console.candidates import CandidateView, candidates, observed
+from gateway.console.decided import paid_for_a_point, sentence
 from gateway.console.facts import Fact
 from gateway.console.picture import Picture, picture
 from gateway.decisions.types import Record
@@ -70,6 +71,8 @@ class RequestView:
     picture: Picture
     bars: tuple[Bar, ...]
     attempts: tuple[AttemptView, ...]
+    meaning: str
+    """Why this variant, in one sentence; empty where nothing was decided, or too little is known of it."""
     candidates: tuple[CandidateView, ...]
     observed: Mapping[str, str]
     terms: tuple[Fact, ...]
@@ -107,6 +110,7 @@ def request_view(
         picture=picture(bars),
         bars=bars,
         attempts=tuple(_attempt(span) for span in trace.spans if span.name == "attempt"),
+        meaning="" if record is None else sentence(record.decision, rule=told.get(names.RULE)),
         candidates=() if record is None else candidates(record.decision),
         observed={} if record is None else observed(record.outcome),
         terms=_terms(told, record),
@@ -149,10 +153,12 @@ def _terms(told: Mapping[str, Any], record: Record | None) -> tuple[Fact, ...]:
         decision = record.decision
         weights = ", ".join(f"{name} {value:g}" for name, value in decision.weights.items() if value)
         limits = ", ".join(_limit(name, value) for name, value in decision.limits.items() if value is not None)
-        found |= {"Weights": weights, "Limits": limits or "none", "Urgency": decision.service_tier}
+        point = paid_for_a_point(decision)
+        found |= {"Weights": weights, "A point of quality": f"up to {point}" if point else None}
+        found |= {"Limits": limits or "none", "Urgency": decision.service_tier}
         found |= {"Policy": decision.policy_hash[:12], "Rule": told.get(names.RULE) or "none matched"}
         found |= {"Decision": decision.decision_id}
-    found |= {"Prices": _prices(told.get(names.PRICES)), "Request": told.get(names.REQUEST_ID)}
+    found |= {"Prices of budget and SLA": _prices(told.get(names.PRICES)), "Request": told.get(names.REQUEST_ID)}
     codes = {"Policy", "Decision", "Request"}
     urls = {} if record is None else {"Policy": f"/console/policies/{record.decision.policy_hash}"}
     return tuple(

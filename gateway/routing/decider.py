@@ -20,7 +20,7 @@ from gateway.routing.catalogue import Catalogue
 from gateway.routing.exchange import Exchange
 from gateway.routing.recording import decision_row
 from gateway.routing.refusal import refusal
-from gateway.routing.request import ValidRequest
+from gateway.routing.request import DEFAULT_PRIORITY, ValidRequest
 from gateway.routing.terms import Terms
 from gateway.sla.promises import Promises
 from policies.decide import decide
@@ -35,8 +35,6 @@ from policies.types import CandidateState, Decision, RoutingRequest
 from policies.utility import shares
 
 __all__ = ("Decider", "Estimators")
-
-DEFAULT_PRIORITY = "balanced"
 
 
 class Estimators(Protocol):
@@ -272,7 +270,7 @@ def _prompt(request: ValidRequest) -> Prompt:
 
 
 def _objective(request: ValidRequest, policy: Policy, promised: Limits) -> Objective:
-    stated, limits = request.priority or DEFAULT_PRIORITY, request.limits.tightened(promised)
-    if isinstance(stated, Weights):
-        return Objective(weights=stated, limits=limits, stated_by="request")
-    return Objective(weights=policy.priorities[stated], limits=limits)
+    limits = request.limits.tightened(promised)
+    if isinstance(request.priority, Weights):
+        return Objective(weights=request.priority, limits=limits, stated_by="request")
+    return Objective(weights=policy.priorities[request.priority or DEFAULT_PRIORITY], limits=limits)

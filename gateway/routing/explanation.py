@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.routing.exchange import Exchange
+from policies.meaning import meaning
 from policies.types import Decision, Verdict
 
 __all__ = ("explanation",)
@@ -32,7 +33,7 @@ def explanation(exchange: Exchange) -> dict[str, Any]:
         "estimators": dict(exchange.estimators),
         "variant": exchange.variant,
         "cache": exchange.cache,
-        **(_decided(exchange.decision) if exchange.decision else {}),
+        **(_decided(exchange, exchange.decision) if exchange.decision else {}),
         "unchecked": list(exchange.unchecked),
         "cost_usd": exchange.cost_usd,
         "ttft_s": exchange.ttft_s,
@@ -41,12 +42,15 @@ def explanation(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def _decided(decision: Decision) -> dict[str, Any]:
+def _decided(exchange: Exchange, decision: Decision) -> dict[str, Any]:
     return {
+        "meaning": meaning(decision, hint=exchange.request.decided_by, policy=exchange.policy),
         "rule": decision.rule,
         "explored": decision.explored,
+        "forced": decision.forced,
         "violated": decision.violated,
         "fallback_used": decision.fallback_used,
+        "valuation": None if decision.valuation is None else msgspec.to_builtins(decision.valuation),
         "prices": msgspec.to_builtins(decision.prices),
         "cascade": None if decision.cascade is None else msgspec.to_builtins(decision.cascade),
         "candidates": [_candidate(verdict) for verdict in decision.verdicts],
@@ -60,6 +64,7 @@ def _candidate(verdict: Verdict) -> dict[str, Any]:
         "state": verdict.state,
         "excluded_because": None if excluded is None else {"reason": excluded.reason, "detail": excluded.detail},
         **{name: None if estimate is None else getattr(estimate, name) for name in FIGURES},
+        "worth": verdict.worth,
         "utility": verdict.utility,
         "propensity": verdict.propensity,
     }

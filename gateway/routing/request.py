@@ -11,7 +11,10 @@ from gateway.caching.hint import CacheHint
 from policies.checks import Check, SchemaCheck
 from policies.objective import Limits, Weights
 
-__all__ = ("Route", "ValidRequest")
+__all__ = ("DEFAULT_PRIORITY", "Route", "ValidRequest")
+
+DEFAULT_PRIORITY = "balanced"
+"""Of a request that states none."""
 
 BYTES_PER_TOKEN = 4.0
 """English text in common vocabularies; only for estimates, the worker counts exactly."""
@@ -82,6 +85,11 @@ class ValidRequest(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str | None:
         """The named priority; None where the request gave weights or nothing."""
         return self.priority if isinstance(self.priority, str) else None
+
+    @property
+    def decided_by(self) -> str | None:
+        """The named priority whose weights it is decided by; None where it gave weights of its own."""
+        return self.hint if self.priority is not None else DEFAULT_PRIORITY
 
     @property
     def all_checks(self) -> tuple[Check, ...]:

@@ -136,6 +136,7 @@ function explain(column, told) {
   say(column, "variant", told.variant ?? "–");
   if (column.dataset.model !== "auto" || !told.candidates) return;
   const table = document.getElementById("why-template").content.firstElementChild.cloneNode(true);
+  if (told.meaning) table.caption.textContent = told.meaning.replaceAll("`", "");
   for (const candidate of told.candidates) {
     const row = table.tBodies[0].insertRow();
     const chosen = candidate.variant === told.variant;

@@ -39,7 +39,7 @@ async def test_one_answer_comes_with_its_variant_speed_and_reason(tmp_path: Path
         assert (code, answer) == (0, "Paris")
         assert about.startswith("[v0] TTFT ")
         assert "5 tokens" in about
-        assert "Utility: v0 " in about
+        assert "`v0`" in about
 
 
 async def test_one_answer_can_be_json(tmp_path: Path) -> None:

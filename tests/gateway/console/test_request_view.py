@@ -9,7 +9,7 @@ import pytest
 from gateway.console.advice import ADVICE
 from gateway.console.amounts import NONE, marked, percent, seconds, usd
 from gateway.console.blame import headline
-from gateway.console.candidates import EXCLUSIONS, candidates
+from gateway.console.candidates import candidates
 from gateway.console.picture import LABELS, MOST_ROWS, PLOT, picture
 from gateway.console.request_view import ROLES, request_view
 from gateway.decisions.types import Record
@@ -17,14 +17,13 @@ from gateway.routing.attempts import Role
 from gateway.telemetry import names
 from gateway.telemetry.blame import CAUSES
 from gateway.traces.waterfall import waterfall
-from policies.types import ExclusionReason
 from tests.decision_rows import decision, outcome
 from tests.trace_rows import span, trace
 
 
 def estimate(**changes: float) -> dict[str, float]:
     plain = {"quality": 0.7, "quality_se": 0.02, "ttft_s": 0.1, "tpot_s": 0.01, "latency_s": 1.0, "cost_usd": 1e-5}
-    return plain | changes
+    return plain | {"completion_tokens": 10.0} | changes
 
 
 def verdict(variant: str, /, **changes: Any) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def test_the_chosen_candidate_comes_first_and_each_other_says_why_not() -> None:
     assert [row.variant for row in rows] == ["quantized", "full", "tiny"]
     assert [row.fate for row in rows] == ["chosen", "lost", "excluded"]
     assert rows[1].why == "slower: 4.0 s against 1.00 s, dearer: $0.00004 against $0.00001"
-    assert rows[2].why == "predicted to be too late with the first token: 4 s > 2 s"
+    assert rows[2].why == "is predicted to be late with the first token: 4 s > 2 s"
 
 
 def test_an_explored_choice_says_so_on_both_sides() -> None:
@@ -106,8 +105,42 @@ def test_an_explored_choice_says_so_on_both_sides() -> None:
     assert rows[1].why.startswith("had more utility")
 
 
-def test_every_reason_to_exclude_and_every_role_has_words() -> None:
-    assert set(EXCLUSIONS) == set(ExclusionReason)
+def test_a_forced_choice_is_called_an_early_answer() -> None:
+    good = verdict("full", utility=0.9, worth=0.9)
+    told = record(good, verdict("quantized", utility=0.1, worth=0.1), forced=True, explored=True)
+    assert candidates(told.decision)[0].why.startswith("an early answer")
+    assert request_view(trace(), told).meaning.startswith("This is an early answer of `quantized`")
+
+
+LINEAR: dict[str, float | None] = {"quality_weight": 1.0, "keep": None, "per_usd": 20.0, "per_s": 0.0}
+
+
+def test_the_page_says_in_one_sentence_why_this_variant() -> None:
+    dear = verdict("full", estimate=estimate(quality=0.75, cost_usd=0.01), utility=0.55, worth=0.55)
+    cheap = verdict("quantized", estimate=estimate(cost_usd=0.001), utility=0.68, worth=0.68, propensity=1.0)
+    view = request_view(trace(), record(dear, cheap, valuation=LINEAR))
+    assert view.meaning == (
+        "`full` would be 5 points better at 10 times the price; `balanced` pays up to $0.0005 for a point, and so"
+        " counts the difference as 18 points."
+    )
+    assert {fact.name: fact.value for fact in view.terms}["A point of quality"] == "up to $0.0005"
+
+
+def test_what_counted_in_a_comparison_are_the_prices_it_was_decided_at() -> None:
+    dear = verdict("full", estimate=estimate(cost_usd=0.01, latency_s=9.0), utility=0.5)
+    rows = candidates(record(dear, verdict("quantized", propensity=1.0), valuation=LINEAR).decision)
+    assert rows[1].why.startswith("dearer: ")
+    assert "slower" not in rows[1].why
+
+
+def test_a_rule_whose_weights_are_not_known_is_not_taken_for_the_hint() -> None:
+    root = span("request", 0.0, 3.0, under=None, **{names.RULE: "legal"})
+    dear = verdict("full", estimate=estimate(quality=0.75, cost_usd=0.01), utility=0.55, worth=0.55)
+    view = request_view(trace(spans=(root,)), record(dear, verdict("quantized", utility=0.7), valuation=LINEAR))
+    assert "the objective pays" in view.meaning
+
+
+def test_every_role_has_words() -> None:
     assert set(ROLES) == set(Role.__args__)
 
 
