@@ -46,14 +46,24 @@ class Job:
     protocol: Protocol
     seeds: int
     tagged: bool = True
+    requests: int | None = None
+    knee: bool = False
 
+
+COLD = {"mmlu_pro_4arms": 3000, "zeroeval_12arms": 1000, "mmlupro10_known": 2000, "llmrouter_9arms": 2000}
+"""Requests of the cold starts."""
+
+FROZEN = (*COLD, "paretobandit_val_k4", "paretobandit_val", "routellm_gsm8k", "routellm_mmlu")
 
 JOBS = (
-    Job(table="routellm_mmlu", protocol="bandit", seeds=5),
+    Job(table="routellm_mmlu", protocol="bandit", seeds=3),
+    *(Job(table=table, protocol="cold", seeds=6, requests=requests) for table, requests in COLD.items()),
+    *(Job(table=table, protocol="frozen", seeds=1) for table in FROZEN),
+    Job(table="paretobandit_test", protocol="budget", seeds=10, tagged=False),
+    Job(table="paretobandit_test_k4", protocol="budget", seeds=10, tagged=False),
     Job(table="routellm_mmlu", protocol="apgr", seeds=3),
-    Job(table="paretobandit_test", protocol="budget", seeds=20, tagged=False),
-    Job(table="mmlu_pro_4arms", protocol="sla", seeds=5),
     Job(table="routellm_gsm8k", protocol="apgr", seeds=10),
+    Job(table="mmlu_pro_4arms", protocol="sla", seeds=3),
     Job(table="routellm_mmlu", protocol="aiq", seeds=1),
     Job(table="llmrouter_9arms", protocol="aiq", seeds=1),
 )
@@ -89,9 +99,19 @@ def run(job: Job, data: Path, test: Path) -> Result:
     if job.protocol == "sla":
         paths = [data / "traces" / f"{name}.csv.gz" for name in TRACES]
         traces = [parse_trace(path.read_bytes(), name=path.name) for path in paths]
-    warm = _table(data / "paretobandit_val.jsonl.gz") if job.protocol == "budget" else None
-    table = _test(test) if job.table == "paretobandit_test" else _table(data / f"{job.table}.jsonl.gz")
-    options = Options(methods=chosen(), seeds=job.seeds, warm=warm, traces=traces, tagged=job.tagged)
+    warm = None
+    if job.protocol == "budget":
+        warm = _table(data / f"{job.table.replace('_test', '_val')}.jsonl.gz")
+    table = _tested(job.table, test, warm) if warm is not None else _table(data / f"{job.table}.jsonl.gz")
+    options = Options(
+        methods=chosen(),
+        seeds=job.seeds,
+        warm=warm,
+        traces=traces,
+        tagged=job.tagged,
+        requests=job.requests,
+        knee=job.knee,
+    )
     result = simulate(replace(table, name=job.table), job.protocol, options, now_ns=time.perf_counter_ns)
     print(f"{job.table}, {job.protocol}: done", file=sys.stderr)
     return result

@@ -112,9 +112,11 @@ policies = st.builds(
 
 
 @st.composite
-def candidate_sets(draw: Callable[..., object], *, min_size: int = 0) -> tuple[Candidate, ...]:
+def candidate_sets(
+    draw: Callable[..., object], *, min_size: int = 0, max_size: int = len(NAMES)
+) -> tuple[Candidate, ...]:
     """Candidates with distinct names, in any state and under any load."""
-    names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=min_size))
+    names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=min_size, max_size=max_size))
     one = st.fixed_dictionaries(
         {
             "state": st.sampled_from(CandidateState),

@@ -149,25 +149,23 @@ def _when(unix_s: float) -> str:
 def evaluated(context: CliContext, text: str, *, name: str) -> Report:
     """What a document's policy would have been worth on this installation's log."""
     from gateway.decisions.read import export
-    from gateway.learning import trainings
-    from gateway.learning.store import EstimatorStore
-    from gateway.learning.train import candidates_at_rest, readable_artifacts
+    from gateway.learning.train import candidates_at_rest
     from gateway.policyops.evaluate import evaluate_on_log
+    from gateway.policyops.replayed import replayed
     from policies.documents.compile import compile_document
     from policies.documents.schema import decode_document
-    from policies.estimators.learned import composed
 
     settings, paths = context.settings(), context.paths
-    document = decode_document(text, source_name=name)
-    policy = compile_document(document)
+    policy = compile_document(decode_document(text, source_name=name))
+    candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
-        used = trainings.used_by(policy, trainings.in_force(engine))
-        artifacts = readable_artifacts(EstimatorStore(engine), used)
+        played = replayed(policy, engine, candidates=candidates, max_rows=settings.training.max_rows)
     return evaluate_on_log(
         export(paths.database_url(settings)),
-        policy,
-        candidates=candidates_at_rest(settings, paths),
-        estimator=composed(artifacts),
+        played.policy,
+        candidates=candidates,
+        estimator=lambda: played.estimator,
+        learn=played.learn,
     )
 
 

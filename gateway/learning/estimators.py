@@ -94,9 +94,12 @@ class ActiveEstimator:
     @property
     def current(self) -> Estimator:
         """The estimator in force."""
-        if self._off or self._policies.current.learning is LearnedUse.NONE:
-            return _CARDS
-        return self._online.learner
+        return _CARDS if self._nothing_learned else self._online.learner
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """Content hash by kind of what decides now; a kind that is not named is as it was before any training."""
+        return {} if self._nothing_learned else dict(self._in_force)
 
     @property
     def tried(self) -> Mapping[str, int]:
@@ -106,7 +109,11 @@ class ActiveEstimator:
     @property
     def stats(self) -> EstimatorStats:
         """How following goes."""
-        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self._in_force))
+        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self.in_force))
+
+    @property
+    def _nothing_learned(self) -> bool:
+        return self._off or self._policies.current.learning is LearnedUse.NONE
 
     async def refresh(self) -> None:
         """Put in force what policy and database say. Never raises."""
@@ -125,23 +132,31 @@ class ActiveEstimator:
             await self.refresh()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def restored(self, learner_fit: str) -> None:
-        """A snapshot was restored that was taken under this fit."""
-        if learner_fit:
-            self._in_force[ANSWERS] = learner_fit
+    @property
+    def latency(self) -> str:
+        """Content hash of what the learner predicts times by, whether it decides or not; empty for cards."""
+        return self._in_force.get(LATENCY, "")
+
+    def restored(self, *, answers: str, latency: str) -> None:
+        """The learner is one of a snapshot, which was taken under these."""
+        self._note(ANSWERS, answers)
+        self._note(LATENCY, latency)
 
     async def _follow(self) -> None:
         learned = await asyncio.to_thread(self._learned)
         policy = self._policies.current
         self._off = learned.off
         self._online.inherit({trial.variant: trial.parent for trial in policy.trials if trial.parent is not None})
-        wanted = trainings.used_by(policy, learned.in_force)
-        latency = wanted.get(LATENCY, "")
-        if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
-            await self._use_latency(latency)
+        # What is not used for now is kept: it goes on learning, and is there at once when it is used again.
+        wanted = {**learned.in_force, **policy.estimators}
         cascade = wanted.get(CASCADE, "")
         if cascade != self._in_force.get(CASCADE, "") and cascade not in self._refused:
             await self._use_cascade(cascade)
+        if learned.off:
+            return
+        latency = wanted.get(LATENCY, "")
+        if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
+            await self._use_latency(latency)
         answers = wanted.get(ANSWERS, "")
         if answers != self._in_force.get(ANSWERS, "") and answers not in self._refused:
             await self._use_answers(answers)

@@ -65,7 +65,7 @@ class OnlineLearner:
         """Samples since a successor began to be built; None while none is."""
         self._touched: OrderedDict[str, None] = OrderedDict()
         """Tenants that were learned about since their posteriors were looked at."""
-        self._wake = asyncio.Event()
+        self._wake, self._settling = asyncio.Event(), asyncio.Lock()
         self.switches = 0
         """Times that another fit was put in force."""
 
@@ -136,12 +136,13 @@ class OnlineLearner:
 
     async def settle(self) -> None:
         """Renew every posterior that is due; returns when none is."""
-        while self._touched:
-            tenant, _ = self._touched.popitem(last=False)
-            learner = self._learner
-            for job in learner.jobs(tenant):
-                posterior = await asyncio.to_thread(solve, job.problem)
-                learner.take(job, posterior)
+        async with self._settling:
+            while self._touched:
+                tenant, _ = self._touched.popitem(last=False)
+                learner = self._learner
+                for job in learner.jobs(tenant):
+                    posterior = await asyncio.to_thread(solve, job.problem)
+                    learner.take(job, posterior)
 
     async def keep(self) -> None:
         """Renew posteriors whenever something was learned, for ever."""

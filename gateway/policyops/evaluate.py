@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -41,34 +41,42 @@ def evaluate_on_log(
     policy: Policy,
     *,
     candidates: Mapping[str, Candidate],
-    estimator: Estimator,
+    estimator: Callable[[], Estimator],
+    learn: Callable[[Record], None] = lambda _: None,
     seed: int = 0,
 ) -> Report:
     """Estimate the mean quality that a policy would have reached on logged requests.
 
-    Only requests count whose choice was a policy's, whose first choice answered, and whose answer was judged. Limits
-    are those that held then, and live load is as it was logged; prices, cards and estimates are of now. What a
-    request did not say of its weights is left to the policy.
+    Only requests count whose choice was drawn by a policy, whose first choice answered, and whose answer was judged.
+    Limits are those that held then, and live load is as it was logged; prices and cards are of now. What a request
+    did not say of its weights is left to the policy.
 
     Args:
         records: Of the log.
         policy: The one to judge.
         candidates: The variants as they are now, by name.
-        estimator: Of the policy.
+        estimator: Says what the policy decides with, at the record it is asked about.
+        learn: Told each record once it was decided.
         seed: Of the folds and the bootstrap.
 
     Raises:
         NothingJudgedError: There are too few such requests.
     """
     rng = np.random.default_rng(seed)
+    # Early answers that every variant gets are no evidence about a policy, and none of its merits.
+    exploration = msgspec.structs.replace(policy.exploration, first=0)
+    policy = msgspec.structs.replace(policy, exploration=exploration)
     rows, features = [], []
-    for record, seen, reward in _judged(records):
+    for record in records:
+        judged = _judged(record)
         then = _candidates_then(record, candidates)
-        if record.decision.choice in {candidate.name for candidate in then}:
+        if judged is not None and record.decision.choice in {candidate.name for candidate in then}:
+            seen, reward = judged
             request, ruling = apply(_request(record, seen, policy), policy)
-            decision = decide(request, then, policy, estimator=estimator, rng=rng, ruling=ruling)
+            decision = decide(request, then, policy, estimator=estimator(), rng=rng, ruling=ruling)
             rows.append(_row(record, reward, decision.propensities))
             features.append(seen)
+        learn(record)
     if len(rows) < LEAST_ROWS:
         raise NothingJudgedError(f"{len(rows)} judged answers can tell about a policy, {LEAST_ROWS} are needed")
     batch = batch_from_log(rows)
@@ -82,21 +90,20 @@ def evaluate_on_log(
     return evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng)
 
 
-def _judged(records: Iterable[Record]) -> Iterator[tuple[Record, Features, float]]:
-    """Records that tell of a choice, with their features and the quality of their answers."""
-    for record in records:
-        decision, outcome, judged = record.decision, record.outcome, label(record.observations)
-        if outcome is None or judged is None or outcome.ending is not Ending.DONE or decision.pinned:
-            continue
-        if decision.features_hash != VERSION or decision.choice is None or outcome.variant != decision.choice:
-            continue
-        # Of what a cascade held back nothing is told: which answers it passes on depends on how good they are.
-        if len(outcome.attempts) != 1 or outcome.attempts[0].get("held"):
-            continue
-        try:
-            yield record, from_stored(decision.features), judged[0]
-        except FeaturesError:
-            continue
+def _judged(record: Record) -> tuple[Features, float] | None:
+    """The features of a record that tells of a choice, and the quality of its answer; None of any other."""
+    decision, outcome, judged = record.decision, record.outcome, label(record.observations)
+    if outcome is None or judged is None or outcome.ending is not Ending.DONE or decision.pinned or decision.forced:
+        return None
+    if decision.features_hash != VERSION or decision.choice is None or outcome.variant != decision.choice:
+        return None
+    # Of what a cascade held back nothing is told: which answers it passes on depends on how good they are.
+    if len(outcome.attempts) != 1 or outcome.attempts[0].get("held"):
+        return None
+    try:
+        return from_stored(decision.features), judged[0]
+    except FeaturesError:
+        return None
 
 
 def _candidates_then(record: Record, now: Mapping[str, Candidate]) -> list[Candidate]:

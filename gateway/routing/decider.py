@@ -47,6 +47,11 @@ class Estimators(Protocol):
         ...
 
     @property
+    def in_force(self) -> Mapping[str, str]:
+        """Content hash of what was learned, by kind."""
+        ...
+
+    @property
     def tried(self) -> Mapping[str, int]:
         """Requests that each variant was chosen for."""
         ...
@@ -166,6 +171,7 @@ class Decider:
         if earlier is None or decision.choice is not None:
             exchange.decision, exchange.limits = decision, routing.objective.limits
         if earlier is None:
+            exchange.estimators = self._estimators.in_force
             pinned = exchange.request.model in self._catalogue.names
             self._budgets.foresee(routing.tenant, decision)
             self._log.record(decision_row(exchange, decision, routing, pinned=pinned))

@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from gateway.decisions.log import DecisionLog
+from gateway.learning import trainings
 from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.following import LogFollower
 from gateway.learning.online import OnlineLearner
 from gateway.learning.opened import open_learning
+from gateway.learning.store import EstimatorStore
 from gateway.learning.tail import LogTail
 from gateway.paths import StatePaths
 from gateway.policyops.active import ActivePolicy
@@ -23,7 +25,8 @@ from policies.features.layout import VERSION
 from policies.priorities import DEFAULT_POLICY
 from policies.types import Estimate
 from tests.decision_rows import decision, observation, outcome
-from tests.fitted import FEATURES
+from tests.fitted import FEATURES, latency_artifact
+from tests.learned_state import a_fit
 from tests.policy_strategies import candidate, request
 
 NAMES = ("full", "quantized")
@@ -34,7 +37,9 @@ def predicted(online: OnlineLearner, tenant: str = "zoo") -> list[Estimate]:
     return list(online.learner.estimate(request(tenant=tenant, features=FEATURES), CANDIDATES))
 
 
-def answer(log: DecisionLog, name: str, *, variant: str = "quantized", score: float | None = None) -> None:
+def answer(
+    log: DecisionLog, name: str, *, variant: str = "quantized", score: float | None = None, at_s: float = 0.0
+) -> None:
     """Record a request that a process has decided and answered, and its judgement if there is one."""
     verdicts = [{"variant": each, "state": "warm"} for each in NAMES]
     log.record(
@@ -114,7 +119,13 @@ def close(before: Sequence[Estimate], after: Sequence[Estimate], *, within: floa
 async def learned(running: Process, *, count: int = 60, prefix: str = "dec") -> None:
     """Let it answer and be told how good that was."""
     for number in range(count):
-        answer(running.log, f"{prefix}_{number}", variant=NAMES[number % 2], score=float(number % 4 == 0))
+        answer(
+            running.log,
+            f"{prefix}_{number}",
+            variant=NAMES[number % 2],
+            score=float(number % 4 == 0),
+            at_s=float(number),
+        )
         await running.online.settle()
     await running.log.flush()
 
@@ -169,3 +180,17 @@ async def test_a_damaged_snapshot_is_passed_over(url: str, engine: Engine, tmp_p
     file.write_bytes(file.read_bytes()[:-20])
     async with opened(engine, url, tmp_path) as second:
         assert second.online.learner.judged == 8
+
+
+async def test_a_restart_keeps_how_much_slower_a_variant_is_under_fitted_times(
+    url: str, engine: Engine, tmp_path: Path
+) -> None:
+    name = EstimatorStore(engine).put(latency_artifact(*NAMES))
+    trainings.record(engine, a_fit(latency=name), publish=True)
+    async with opened(engine, url, tmp_path) as first:
+        predicted(first.online)  # Times are corrected for variants that were decided about.
+        await learned(first, count=20)
+        await first.online.settle()
+        before = predicted(first.online)
+    async with opened(engine, url, tmp_path) as second:
+        assert close(before, predicted(second.online), within=1e-9)

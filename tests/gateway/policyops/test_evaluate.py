@@ -55,7 +55,7 @@ def record(name: str, rng: np.random.Generator) -> Record:
 
 @pytest.mark.parametrize("name", list(CANDIDATES))
 def test_the_value_of_another_policy_is_found_within_its_interval(name: str) -> None:
-    report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator=CardEstimator())
+    report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator=CardEstimator)
     line = report.line(Method.DR)
     assert line is not None
     assert line.interval.covers(WORTH[name])
@@ -69,7 +69,7 @@ def test_what_was_pinned_unjudged_or_retried_does_not_count() -> None:
         msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, pinned=True)) for r in records[:20]
     ] + [msgspec.structs.replace(r, observations=[]) for r in records[20:41]]
     with pytest.raises(NothingJudgedError, match="19 judged answers"):
-        evaluate_on_log([*spoiled, *records[41:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator())
+        evaluate_on_log([*spoiled, *records[41:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator)
 
 
 def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
@@ -80,5 +80,26 @@ def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
         )
         for r in records
     ]
-    report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator=CardEstimator())
+    report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator=CardEstimator)
     assert report.problems
+
+
+def test_forced_answers_do_not_count() -> None:
+    forced = [
+        msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, forced=True)) for r in logged(60)
+    ]
+    with pytest.raises(NothingJudgedError, match="0 judged answers"):
+        evaluate_on_log(forced, only("full"), candidates=CANDIDATES, estimator=CardEstimator)
+
+
+def test_every_record_is_learned_from_after_it_was_decided() -> None:
+    records, seen = logged(60), []
+    asked: list[int] = []
+
+    def estimator() -> CardEstimator:
+        asked.append(len(seen))
+        return CardEstimator()
+
+    evaluate_on_log(records, only("full"), candidates=CANDIDATES, estimator=estimator, learn=seen.append)
+    assert seen == records
+    assert asked == list(range(60))

@@ -113,4 +113,4 @@ async def test_who_learns_from_decisions_passes_over_them(tmp_path: Path) -> Non
     assert read_samples(log._engine, variants=["quantized"], max_rows=10) == []
     await log.aclose()
     with pytest.raises(NothingJudgedError, match=r"^0 judged"):
-        evaluate_on_log(records(url) * 50, DEFAULT_POLICY, candidates={}, estimator=CardEstimator())
+        evaluate_on_log(records(url) * 50, DEFAULT_POLICY, candidates={}, estimator=CardEstimator)
