@@ -14,20 +14,17 @@ from gateway.learning.estimators import ANSWERS, CASCADE, LATENCY
 from policies.errors import ArtifactError
 from policies.escalation import Escalation
 from policies.estimators.artifact import Artifact
-from policies.learner.fit import Fit, first_fit
 from policies.policy import Cascade
 from policies.samples import Sample
-from policies.training.answers import fit_answers, held_against
-from policies.training.dataset import Dataset
-from policies.training.fit import train
-from policies.training.gate import ALL, Comparison
-from policies.training.latency import refitted
-from policies.training.losses import usable
+from policies.training.fit import KINDS, train
+from policies.training.fit import STAGES as FITS
 from policies.types import Candidate
 
 __all__ = ("STAGES", "Fitted", "fit_all")
 
-STAGES = (ANSWERS, LATENCY, CASCADE)
+STAGES = (*FITS, CASCADE)
+
+_TARGETS = {ANSWERS: ("quality", "length"), LATENCY: ("ttft", "latency")}
 
 LEAST_CHANGE = 0.005
 """A threshold of a cascade that moved by less is left as it is."""
@@ -64,63 +61,17 @@ def fit_all(
         engine: The log, where calibrations are read for the cascade.
         on_stage: Told when each of `STAGES` begins.
     """
-    fitted = Fitted()
-    on_stage(ANSWERS)
-    _answers(fitted, samples, candidates, in_force.get(ANSWERS))
-    on_stage(LATENCY)
-    _latency(fitted, Dataset.of(samples), candidates, in_force.get(LATENCY))
+    trained = train(samples, candidates=candidates, in_force=in_force, on_stage=on_stage)
+    fitted = Fitted(better=trained.artifacts, because=trained.because)
+    for kind in KINDS:
+        fitted.report[kind] = {
+            "comparisons": [found for found in trained.comparisons if found.kind == kind],
+            "lines": [line for line in trained.lines if line.target in _TARGETS[kind]],
+        }
     on_stage(CASCADE)
     if cascade is not None:
         _cascade(fitted, engine, cascade, in_force.get(CASCADE))
     return fitted
-
-
-def _answers(
-    fitted: Fitted, samples: Sequence[Sample], candidates: Mapping[str, Candidate], now: Artifact | None
-) -> None:
-    if not any(sample.features is not None for sample in samples):
-        fitted.because[ANSWERS] = "no prompt of the log can be read"
-        return
-    before = _fit_of(now)
-    fit = fit_answers(samples, start=before)
-    verdict = held_against(
-        samples, fit, before, profiles={name: candidate.profile for name, candidate in candidates.items()}
-    )
-    fitted.because[ANSWERS] = verdict.because
-    fitted.report[ANSWERS] = verdict
-    if verdict.promoted:
-        names = tuple(sorted({sample.variant for sample in samples}))
-        fitted.better[ANSWERS] = fit.to_artifact(variants=names, facts={"rows": len(samples)})
-
-
-def _fit_of(now: Artifact | None) -> Fit:
-    try:
-        return first_fit() if now is None else Fit.from_artifact(now)
-    except ArtifactError:
-        return first_fit()  # Nothing serves it either.
-
-
-def _latency(fitted: Fitted, data: Dataset, candidates: Mapping[str, Candidate], now: Artifact | None) -> None:
-    """Times, for lengths that are predicted alike before and after: what is compared is times alone."""
-    lengths = train(data, candidates=candidates, kinds=("length",)).artifacts
-    before = lengths if now is None else {**lengths, LATENCY: now}
-    trained = train(data, candidates=candidates, in_force=before, kinds=(LATENCY,))
-    together = next((found for found in trained.comparisons if found.variant == ALL), None)
-    better = trained.artifacts.get(LATENCY)
-    fitted.because[LATENCY] = _times(together, promoted=better is not None)
-    fitted.report[LATENCY] = {
-        "comparisons": trained.comparisons,
-        "lines": [line for line in trained.lines if line.target in ("ttft", "latency")],
-    }
-    if better is not None:
-        fitted.better[LATENCY] = refitted(better, data.take(usable(LATENCY, data)), candidates=candidates)
-
-
-def _times(together: Comparison | None, *, promoted: bool) -> str:
-    if together is None:
-        return "no variant has enough answers whose times tell, or none is predicted as well as before"
-    found = f"it saves {together.gain:+.1%} ± {together.gain_se:.1%} of the loss on {together.n} later answers"
-    return found if promoted else f"{found}, which is not enough"
 
 
 def _cascade(fitted: Fitted, engine: Engine, cascade: Cascade, now: Artifact | None) -> None:

@@ -26,7 +26,7 @@ from policies.priorities import DEFAULT_POLICY
 from policies.samples import Sample
 from policies.simulation.methods import Method, Start, Task, World
 from policies.simulation.queries import Labelled, Queries
-from policies.training.answers import counted, fit_answers, held_against
+from policies.training.answers import counted, fit_answers, refitted_answers
 from policies.types import Candidate, CandidateState, Decision, Profile, RoutingRequest
 
 __all__ = ("TRILEMMA", "Fitted", "arms_as_candidates")
@@ -223,9 +223,8 @@ class _Run:
 
     def _train(self) -> None:
         """What the trainer does: fit, and promote what is better."""
-        in_force = self._learner.fit
-        fit = fit_answers(self._samples, start=in_force)
-        if held_against(self._samples, fit, in_force, profiles=self._profiles).promoted:
+        fit, verdict = refitted_answers(self._samples, self._learner.fit, profiles=self._profiles)
+        if verdict.promoted:
             self._learner = self._learner.refitted(fit, self._samples)
 
 

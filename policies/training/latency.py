@@ -8,7 +8,7 @@ whole latency is calibrated on later rows as conformal prediction does (Romano, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from policies.features.layout import VERSION
 from policies.training.dataset import Dataset, candidate_then
 from policies.types import Candidate
 
-__all__ = ("fit", "latency_parts", "refitted", "with_stretch")
+__all__ = ("fit", "latency_parts", "refitted", "restricted", "with_stretch")
 
 F64 = NDArray[np.float64]
 
@@ -83,6 +83,16 @@ def with_stretch(artifact: Artifact, *, high_s: F64, data: Dataset) -> Artifact:
     return Artifact(
         kind=artifact.kind, layout=artifact.layout, variants=artifact.variants, arrays=arrays, facts=artifact.facts
     )
+
+
+def restricted(artifact: Artifact, names: Collection[str]) -> Artifact | None:
+    """The fit for some of its variants only; None for none of them."""
+    rows = [row for row, name in enumerate(artifact.variants) if name in names]
+    if not rows:
+        return None
+    kept = tuple(artifact.variants[row] for row in rows)
+    arrays = {name: array.take(rows, axis=-1) for name, array in artifact.arrays.items()}
+    return msgspec.structs.replace(artifact, variants=kept, arrays=arrays)
 
 
 def refitted(judged: Artifact, data: Dataset, *, candidates: Mapping[str, Candidate]) -> Artifact:
