@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,24 +128,28 @@ APGR_AIMS = {"routellm_mmlu": 0.705, "routellm_gsm8k": 0.64}
 
 
 def _aims(result: Result) -> list[tuple[str, str, str, bool]]:
-    ours = result.methods["trilemma"]
-    match result.protocol:
-        case "apgr":
-            least, reached = APGR_AIMS[result.table], ours.apgr or 0.0
-            return [(f"APGR, {result.table}", f">= {least:.3f}", f"{reached:.3f}", reached >= least)]
-        case "budget":
-            return _budget_aims(result.table, ours, result.methods)
-        case "cold":
-            gain, se, least = ours.gain_points, ours.gain_points_se, COLD_AIMS[result.table]
-            what = f"cold start, {result.table}, {result.facts['requests']:,} requests"
-            return [(what, f">= {least:+.1f} points", f"{gain:+.2f} ± {se:.2f}", gain >= least)]
-        case "frozen":
-            return [_frozen_aim(result)]
-        case "sla":
-            return _sla_aims(ours, result.methods)
-        case "bandit":
-            return _bandit_aims(ours)
-    return []
+    ours, others = result.methods["trilemma"], result.methods
+    by_protocol: dict[str, Callable[[], list[tuple[str, str, str, bool]]]] = {
+        "apgr": lambda: [_apgr_aim(result.table, ours)],
+        "budget": lambda: _budget_aims(result.table, ours, others),
+        "cold": lambda: [_cold_aim(result)],
+        "frozen": lambda: [_frozen_aim(result)],
+        "sla": lambda: _sla_aims(ours, others),
+        "bandit": lambda: _bandit_aims(ours),
+    }
+    return by_protocol.get(result.protocol, list)()
+
+
+def _apgr_aim(table: str, ours: Figures) -> tuple[str, str, str, bool]:
+    least, reached = APGR_AIMS[table], ours.apgr or 0.0
+    return f"APGR, {table}", f">= {least:.3f}", f"{reached:.3f}", reached >= least
+
+
+def _cold_aim(result: Result) -> tuple[str, str, str, bool]:
+    ours, least = result.methods["trilemma"], COLD_AIMS[result.table]
+    what = f"cold start, {result.table}, {result.facts['requests']:,} requests"
+    reached = f"{ours.gain_points:+.2f} ± {ours.gain_points_se:.2f}"
+    return what, f">= {least:+.1f} points", reached, ours.gain_points >= least
 
 
 def _frozen_aim(result: Result) -> tuple[str, str, str, bool]:

@@ -2,8 +2,8 @@
 
 Two kinds are fitted: how requests are seen when answers are predicted (`answers`), and how long answers take
 (`latency`). Each fit is held against what is in force on later requests that it has not seen; what does better is
-fitted again on all of them, and takes its place. A variant that was hardly ever chosen is not left out: what little is
-known of it is drawn to what is known of the others.
+fitted again on all of them, and takes its place. A variant that was hardly ever chosen is not left out: what little
+is known of it is drawn to what is known of the others.
 """
 
 from __future__ import annotations
