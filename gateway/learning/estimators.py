@@ -102,6 +102,11 @@ class ActiveEstimator:
         return {} if self._nothing_learned else dict(self._in_force)
 
     @property
+    def online(self) -> OnlineLearner:
+        """The learner of this process."""
+        return self._online
+
+    @property
     def tried(self) -> Mapping[str, int]:
         """Requests that each variant was chosen for."""
         return self._online.learner.tried

@@ -180,7 +180,8 @@ class Learner:
             self._learn_length(sample, z)
             self._learn_times(sample)
             self._remember(sample, self._learn_quality(sample, z))
-        elif (before.quality, before.weight) != (sample.quality, sample.quality_weight):
+        elif sample.quality is not None and before[:2] != (sample.quality, sample.quality_weight):
+            # One without a judgement was read before it was made: judgements are replaced, and never withdrawn.
             if before.receipt is not None:
                 self._quality.take_back(before.receipt, z)
                 self.judged -= 1

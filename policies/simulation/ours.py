@@ -29,7 +29,7 @@ from policies.simulation.queries import Labelled, Queries
 from policies.training.answers import counted, fit_answers, refitted_answers
 from policies.types import Candidate, CandidateState, Decision, Profile, RoutingRequest
 
-__all__ = ("TRILEMMA", "Fitted", "arms_as_candidates")
+__all__ = ("TRILEMMA", "Fitted", "Played", "arms_as_candidates")
 
 F64 = NDArray[np.float64]
 
@@ -158,16 +158,73 @@ def prepare(world: World) -> Start:
 TRILEMMA = Method(name="trilemma", learner=Fitted, prepare=prepare)
 
 
+class Played:
+    """A stream of requests, decided, learned from and fitted as a gateway does it, one after the other. Mutable."""
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        rng: np.random.Generator,
+        learner: Learner | None = None,
+        samples: Sequence[Sample] = (),
+    ) -> None:
+        """Begin with what a learner knows, and the samples behind it, or with nothing."""
+        self._profiles = {candidate.name: candidate.profile for candidate in candidates}
+        self._rng = rng
+        self.learner = learner or Learner()
+        self._samples = list(samples)
+        self._fitted_at = self.learner.judged
+
+    def decide(
+        self,
+        request: RoutingRequest,
+        candidates: Sequence[Candidate],
+        *,
+        policy: Policy = DEFAULT_POLICY,
+        prices: Prices = NO_PRICES,
+    ) -> Decision:
+        """What the gateway would decide now."""
+        return decide(request, candidates, policy, estimator=self.learner, rng=self._rng, prices=prices)
+
+    def chose(self, request: RoutingRequest, choice: str) -> None:
+        """A request was sent to a variant."""
+        self.learner.decided(
+            request.tenant,
+            request.features,
+            choice=choice,
+            prompt_tokens=request.prompt_tokens,
+            limit_tokens=request.max_completion_tokens,
+        )
+
+    def learn(self, sample: Sample) -> None:
+        """It was answered and judged: learn from it, and train when there is enough that is new."""
+        self._samples.append(sample)
+        self.learner.absorb(sample)
+        if is_due(self.learner.judged, at_last=self._fitted_at):
+            self._fitted_at = self.learner.judged
+            self._train()
+        self.learner.settle(sample.tenant)
+
+    def _train(self) -> None:
+        """What the trainer does: fit, and promote what is better."""
+        fit, verdict = refitted_answers(self._samples, self.learner.fit, profiles=self._profiles)
+        if verdict.promoted:
+            self.learner = self.learner.refitted(fit, self._samples)
+
+
 class _Run:
     def __init__(self, world: World, task: Task, *, rng: np.random.Generator, fitted: Fitted | None) -> None:
-        self._world, self._task, self._rng = world, task, rng
+        self._world, self._task = world, task
         self._candidates = (
             arms_as_candidates(world.arms, world.usd_per_answer) if fitted is None else fitted.candidates
         )
-        self._profiles = {candidate.name: candidate.profile for candidate in self._candidates}
-        self._learner = Learner() if fitted is None else copy.deepcopy(fitted.learner)
-        self._samples = [] if fitted is None else list(fitted.samples)
-        self._fitted_at = self._learner.judged
+        self._played = Played(
+            self._candidates,
+            rng=rng,
+            learner=None if fitted is None else copy.deepcopy(fitted.learner),
+            samples=() if fitted is None else fitted.samples,
+        )
         self._book = _Book(self._candidates)
         self._decided: Decision | None = None
         budget_usd = task.budget_usd
@@ -176,56 +233,42 @@ class _Run:
     def choose(self, row: int, *, among: tuple[int, ...]) -> int:
         if self._pacer is not None:
             self._pacer.admit(now_s=0.0)
-        decision = self._decide(row, among, DEFAULT_POLICY)
-        features, choice = self._world.queries.features[row], decision.choice or ""
-        self._learner.decided(TENANT, features, choice=choice, prompt_tokens=_REQUEST.prompt_tokens)
+        decision = self._decided = self._decide(row, among, DEFAULT_POLICY)
+        choice = decision.choice or ""
+        self._played.chose(self._request(row), choice)
         if self._pacer is not None:
             self._pacer.foresee(*choices(decision))
-        self._decided = decision
         return self._world.arms.index(choice)
 
     def learn(self, row: int, arm: int, *, quality: float, cost_usd: float) -> None:
         if self._pacer is not None:
             self._pacer.charge(cost_usd)
         propensities = self._decided.propensities if self._decided is not None else {}
-        sample = self._book.sample(
-            self._world.queries.features[row],
-            arm,
-            quality=quality,
-            cost_usd=cost_usd,
-            propensity=propensities.get(self._world.arms[arm], 1.0),
+        self._played.learn(
+            self._book.sample(
+                self._world.queries.features[row],
+                arm,
+                quality=quality,
+                cost_usd=cost_usd,
+                propensity=propensities.get(self._world.arms[arm], 1.0),
+            )
         )
-        self._samples.append(sample)
-        self._learner.absorb(sample)
-        if is_due(self._learner.judged, at_last=self._fitted_at):
-            self._fitted_at = self._learner.judged
-            self._train()
-        self._learner.settle(TENANT)
 
     def greedy(self, rows: NDArray[np.int64], *, among: tuple[int, ...]) -> NDArray[np.int64]:
         chosen = [self._decide(row, among, GREEDY).choice or "" for row in rows.tolist()]
         return np.array([self._world.arms.index(name) for name in chosen], np.int64)
 
     def _decide(self, row: int, among: tuple[int, ...], policy: Policy) -> Decision:
-        return decide(
-            _request(self._world.queries.features[row]),
-            [self._candidates[arm] for arm in among],
-            policy,
-            estimator=self._learner,
-            rng=self._rng,
-            prices=self._prices(),
-        )
+        candidates = [self._candidates[arm] for arm in among]
+        return self._played.decide(self._request(row), candidates, policy=policy, prices=self._prices())
+
+    def _request(self, row: int) -> RoutingRequest:
+        return _request(self._world.queries.features[row])
 
     def _prices(self) -> Prices:
         if self._pacer is not None:
             return Prices(per_usd=self._pacer.price_per_usd, ceiling_usd=self._pacer.ceiling_usd)
         return Prices(per_usd=self._task.per_usd) if self._task.per_usd else NO_PRICES
-
-    def _train(self) -> None:
-        """What the trainer does: fit, and promote what is better."""
-        fit, verdict = refitted_answers(self._samples, self._learner.fit, profiles=self._profiles)
-        if verdict.promoted:
-            self._learner = self._learner.refitted(fit, self._samples)
 
 
 def _request(features: object) -> RoutingRequest:
