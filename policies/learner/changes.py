@@ -12,12 +12,12 @@ WINDOW = 80
 """Latest records that are looked at."""
 SHORTEST = 10
 THRESHOLD = 5.0
-"""Standard deviations of a sum of standard normals. A mean that is off by three quarters of one is noticed within about
-fifty records."""
+"""Standard deviations of a sum of standard normals. A mean that is off by three quarters of one is noticed within
+about fifty records."""
 
 CLIP = 2.5
-"""Standard deviations beyond which one residual says no more: scores of judges have heavy tails, and a few of them in a
-row are no change."""
+"""Standard deviations beyond which one residual says no more: scores of judges have heavy tails, and a few of them in
+a row are no change."""
 
 
 class ChangeDetector:
