@@ -6,30 +6,19 @@ import numpy as np
 
 from policies.estimators.artifact import Artifact
 from policies.estimators.latency import CARD_TPOT, CARD_TTFT
-from policies.estimators.length import QUANTILES
 from policies.features.extract import extract
-from policies.features.layout import GROUP_BUCKETS, SURFACE, VERSION
+from policies.features.layout import VERSION
 from policies.features.types import Prompt
+from policies.learner.fit import first_fit
 
-__all__ = ("FEATURES", "latency_artifact", "length_artifact")
+__all__ = ("FEATURES", "answers_artifact", "latency_artifact")
 
 FEATURES = extract(Prompt(text="How many legs do 12 spiders have?", tenant="zoo", tags={"kind": "sums"}))
 
 
-def length_artifact(*variants: str, tokens: float = 100.0) -> Artifact:
-    """Every answer takes as many tokens, give or take a half."""
-    k, s = len(variants), len(SURFACE)
-    arrays = {
-        "surface_mean": np.zeros(s),
-        "surface_sd": np.ones(s),
-        "surface": np.zeros((s, k)),
-        "groups": np.zeros((GROUP_BUCKETS, k)),
-        "bias": np.full(k, np.log(tokens)),
-        "spread": np.tile(np.log(np.linspace(0.5, 1.5, QUANTILES)), (k, 1)),
-        "high": np.full(k, np.log(1.5)),
-        "cap_tokens": np.full(k, 512.0),
-    }
-    return _artifact("length", variants, arrays)
+def answers_artifact(*variants: str, rows: int = 100) -> Artifact:
+    """The first fit, as if so many rows had been read for it."""
+    return first_fit().to_artifact(variants=variants, facts={"rows": rows})
 
 
 def latency_artifact(*variants: str) -> Artifact:

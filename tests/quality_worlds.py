@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from policies.features.extract import extract
 from policies.features.types import Features, Prompt
-from policies.training.quality import Judgements
 
-__all__ = ("NAMES", "World", "world")
+__all__ = ("NAMES", "Judgements", "World", "world")
 
 NAMES = ("full", "quantized", "distilled")
 TOPICS = {
@@ -20,6 +19,15 @@ TOPICS = {
     "code": ((0.7, 0.4, 0.1), "fix this function whose loop never ends and explain the bug"),
 }
 TENANTS = {"acme": 0.0, "initech": -0.15}
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """Judged answers, one to each of n requests."""
+
+    variant: NDArray[np.int64]
+    """Place in `NAMES`."""
+    score: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class World:
         rows = np.arange(len(self.features))
         variant = rng.integers(len(NAMES), size=len(rows))
         score = (rng.random(len(rows)) < self.truth[rows, variant]).astype(float)
-        return Judgements(request=rows, variant=variant, score=score, weight=np.ones(len(rows)))
+        return Judgements(variant=variant, score=score)
 
 
 def world(n: int, *, seed: int) -> World:

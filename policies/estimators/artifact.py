@@ -40,7 +40,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One fitted estimator."""
 
     kind: str
-    """What it predicts: `quality`, `length`, `latency`."""
+    """What it predicts: `answers`, `latency`, `cascade`."""
     layout: str
     """Version of the feature layout it was fitted on."""
     variants: tuple[str, ...]

@@ -16,8 +16,8 @@ THRESHOLD = 5.0
 about fifty records."""
 
 CLIP = 2.5
-"""Standard deviations beyond which one residual says no more: scores of judges have heavy tails, and a few of them
-in a row are no change."""
+"""Standard deviations beyond which one residual says no more: scores of judges have heavy tails, and a few of them in
+a row are no change."""
 
 
 class ChangeDetector:

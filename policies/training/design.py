@@ -81,7 +81,7 @@ def text_matrix(features: Sequence[Features], scaling: Scaling) -> sp.csr_matrix
     """TF-IDF of each text, of unit length; shape (n_requests, GRAM_BUCKETS)."""
     counts = _joined([f.counts for f in features], np.float32)
     grams = [f.grams for f in features]
-    weights = (1.0 + np.log(counts)) * scaling.idf[_joined(grams)]
+    weights = (1.0 + np.log(np.maximum(counts, 1.0))) * scaling.idf[_joined(grams)]
     matrix = _csr(grams, weights.astype(np.float32), width=GRAM_BUCKETS)
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     matrix.data /= np.repeat(np.maximum(lengths, 1e-12), np.diff(matrix.indptr)).astype(np.float32)

@@ -1,9 +1,9 @@
 """One training, from answered requests to what is worth using of it. Pure: the same samples give the same bytes.
 
 Two kinds are fitted: how requests are seen when answers are predicted (`answers`), and how long answers take
-(`latency`). Each fit is held against what is in force on later requests that it has not seen; what does better is
-fitted again on all of them, and takes its place. A variant that was hardly ever chosen is not left out: what little
-is known of it is drawn to what is known of the others.
+(`latency`). Each fit is held against what is in force on later requests; what does better takes its place, fitted on
+all of them. A variant that was hardly ever chosen is not left out: what little is known of it is drawn to what is
+known of the others.
 """
 
 from __future__ import annotations
@@ -157,8 +157,10 @@ class _Held:
             "fitted": self.predicted(self.test, learner, times),
             "in force": self.predicted(self.test, was, now),
             "card": predict(self.test, CardEstimator(), self.candidates),
-            "constant": predict(self.test, ConstantEstimator(self.train, high=self.high), self.candidates),
         }
+        if len(self.train):
+            constant = ConstantEstimator(self.train, high=self.high)
+            said["constant"] = predict(self.test, constant, self.candidates)
         return lines(self.test, said, high=self.high)
 
 

@@ -25,8 +25,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """Of the estimator."""
     figure: str
-    """`squared error` of predicted qualities, `decision value` of choices made by them, or `loss` of predicted
-    times."""
+    """`squared error` of predicted qualities, `decision value` of choices by them, or `loss` of predicted times."""
     variant: str = ALL
     """Whose rows are compared on; or `ALL`."""
     n: int

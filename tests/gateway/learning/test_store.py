@@ -14,7 +14,7 @@ from gateway.learning.tables import estimators
 from gateway.policyops.store import PolicyStore
 from policies.errors import ArtifactError
 from policies.estimators.artifact import MAX_BYTES
-from tests.fitted import latency_artifact, length_artifact
+from tests.fitted import answers_artifact, latency_artifact
 from tests.learned_state import a_fit
 
 
@@ -56,14 +56,14 @@ def test_what_is_not_there_or_is_no_hash_is_refused(store: EstimatorStore, name:
 
 
 def test_an_estimator_of_another_kind_is_refused(store: EstimatorStore) -> None:
-    name = store.put(length_artifact("full"))
+    name = store.put(answers_artifact("full"))
     with pytest.raises(ArtifactError, match="kind"):
         store.get(name, kind="latency")
 
 
 def test_writers_at_once_leave_one_row(store: EstimatorStore) -> None:
     with ThreadPoolExecutor(4) as pool:
-        names = set(pool.map(lambda _: store.put(length_artifact("full", "quantized")), range(8)))
+        names = set(pool.map(lambda _: store.put(answers_artifact("full", "quantized")), range(8)))
     assert store.names() == names
     assert len(names) == 1
 
@@ -91,14 +91,14 @@ def test_one_that_is_in_force_or_pinned_by_a_policy_stays(store: EstimatorStore,
 
 def test_one_that_is_fitted_again_counts_as_new(store: EstimatorStore, engine: Engine) -> None:
     first, *_ = in_turn(store, engine, count=KEPT_PER_KIND + 1)
-    assert store.put(length_artifact("full", tokens=10.0)) == first
+    assert store.put(answers_artifact("full", rows=10)) == first
     assert store.prune() == 1
     assert first in store.names()
 
 
 def in_turn(store: EstimatorStore, engine: Engine, *, count: int) -> list[str]:
     """Store that many, each a second after the one before it: SQLite's clock counts milliseconds."""
-    names = [store.put(length_artifact("full", tokens=float(10 + n))) for n in range(count)]
+    names = [store.put(answers_artifact("full", rows=10 + n)) for n in range(count)]
     with engine.begin() as connection:
         for age_s, name in enumerate(reversed(names), start=1):
             older = sa.update(estimators).where(estimators.c.hash == name)

@@ -14,7 +14,7 @@ from gateway.learning.tables import estimators
 from gateway.learning.trainings import Action, Author
 from policies.policy import LearnedUse
 from policies.priorities import DEFAULT_POLICY
-from tests.fitted import length_artifact
+from tests.fitted import answers_artifact
 from tests.learned_state import a_fit
 
 ALICE = Author(name="alice", reason="it answers badly")
@@ -24,7 +24,7 @@ ALICE = Author(name="alice", reason="it answers badly")
 def names(engine: Engine) -> list[str]:
     """Hashes of estimators that are stored."""
     store = EstimatorStore(engine)
-    return [store.put(length_artifact("full", tokens=float(tokens))) for tokens in (10, 20, 30)]
+    return [store.put(answers_artifact("full", rows=rows)) for rows in (10, 20, 30)]
 
 
 def test_before_any_training_nothing_is_in_force(engine: Engine) -> None:

@@ -20,10 +20,12 @@ def standardised(good: np.ndarray, believed: float) -> np.ndarray:
     return (good - believed) / math.sqrt(believed * (1.0 - believed))
 
 
-def test_steady_answers_raise_about_one_alert_in_three_thousand() -> None:
-    """Of 90,000 between 12 and 60: a Poisson count of 30 leaves that range for one seed in 10,000."""
-    found = len(alerts(np.random.default_rng(0).standard_normal(90_000)))
-    assert 12 <= found <= 60
+@pytest.mark.parametrize("good", [None, 0.5, 0.9])
+def test_steady_answers_raise_an_alert_in_many_thousand_only(good: float | None) -> None:
+    """At most 3 in 60,000 of normal residuals, and of answers right by chance: promised is one in 3,000."""
+    rng = np.random.default_rng(0)
+    residuals = rng.standard_normal(60_000) if good is None else standardised(rng.random(60_000) < good, good)
+    assert len(alerts(residuals)) <= 3
 
 
 @pytest.mark.parametrize("believed", [0.8, 0.95])
