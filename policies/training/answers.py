@@ -108,23 +108,37 @@ def held_against(samples: Sequence[Sample], new: Fit, in_force: Fit, *, profiles
         return Verdict(promoted=False, because="There are too few judged answers to compare on.", rows=len(later))
     before = _Held.of(counted(in_force, earlier, profiles=profiles), later)
     after = _Held.of(counted(new, earlier, profiles=profiles), later)
-    error = paired(before.losses - after.losses, kind=KIND, figure="squared error", weight=before.weight)
-    value = paired(after.values - before.values, kind=KIND, figure="decision value", weight=before.weight)
-    return _verdict(error, value, rows=len(later))
+    drawn = after.drawn
+    variants = sorted({sample.variant for sample in earlier})
+    fixed = after.fixed(max(variants, key=lambda name: _mean([s for s in earlier if s.variant == name])))
+    weight = after.weight[drawn]
+    return _verdict(
+        paired(before.losses - after.losses, kind=KIND, figure="squared error", weight=after.weight),
+        paired((after.values - before.values)[drawn], kind=KIND, figure="decision value", weight=weight),
+        paired((after.values - fixed)[drawn], kind=KIND, figure="value over the best fixed variant", weight=weight),
+        rows=len(later),
+    )
 
 
-def _verdict(error: Comparison, value: Comparison, *, rows: int) -> Verdict:
-    found = (error, value)
-    worse = next((c for c in found if c.gain < -c.gain_se), None)
-    gains = " and ".join(f"{c.gain:+.4f} ± {c.gain_se:.4f} in {c.figure}" for c in found)
+def _verdict(error: Comparison, value: Comparison, over_fixed: Comparison, *, rows: int) -> Verdict:
+    """Promoted if neither error nor value is worse than in force, and one is better.
+
+    A fit that is worse than always taking one variant is not promoted either, unless it decides better than what is
+    in force, which is then worse still.
+    """
+    found = (error, value, over_fixed)
+    gains = ", ".join(f"{c.gain:+.4f} ± {c.gain_se:.4f} in {c.figure}" for c in found if c.n)
+    worse = next((c for c in (error, value) if c.gain < -c.gain_se), None)
+    if worse is None and over_fixed.gain < -over_fixed.gain_se and value.gain <= 0.0:
+        worse = over_fixed
+    better = error.gain > 0.0 or value.gain > 0.0
     if worse is not None:
         because = f"On {rows} later answers its {worse.figure} is worse: it gains {gains}."
-    elif not any(c.gain > 0.0 for c in found):
+    elif not better:
         because = f"On {rows} later answers it is no better: it gains {gains}."
     else:
         because = f"On {rows} later answers it gains {gains}."
-    promoted = worse is None and any(c.gain > 0.0 for c in found)
-    return Verdict(promoted=promoted, because=because, rows=rows, comparisons=found)
+    return Verdict(promoted=worse is None and better, because=because, rows=rows, comparisons=found)
 
 
 class _Held(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -134,7 +148,15 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Squared error of the predicted quality of the variant that answered."""
     values: F64
     """Doubly robust value of choosing the variant predicted best."""
+    drawn: NDArray[np.bool_]
+    """Whether the variant was drawn with a propensity: early answers and pinned ones tell nothing of a policy."""
     weight: F64
+    took: NDArray[np.intp]
+    quality: F64
+    propensity: F64
+    names: tuple[str, ...]
+    means: F64
+    """The common model of rewards: each variant's mean, so that only the choices differ; shape (k,)."""
 
     @classmethod
     def of(cls, learner: Learner, rows: Sequence[Sample]) -> _Held:
@@ -143,14 +165,35 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         places = {name: place for place, name in enumerate(names)}
         took = np.array([places.get(s.variant, 0) for s in rows])
         quality, counts = np.array([judgement(s) for s in rows], np.float64).T
-        every = np.arange(len(rows))
-        said = np.clip(predicted[every, took], 0.0, 1.0)
-        best = predicted.argmax(axis=1)
-        # The common model of both: the mean of each variant, so that only the choices differ.
-        weights = np.where(best == took, 1.0 / np.array([max(s.propensity, LEAST_PROPENSITY) for s in rows]), 0.0)
+        said = np.clip(predicted[np.arange(len(rows)), took], 0.0, 1.0)
         means = np.array([_mean([s for s in rows if s.variant == name]) for name in names])
-        values = means[best] + weights * (quality - means[took])
-        return cls(losses=(quality - said) ** 2, values=values, weight=counts)
+        propensity = np.array([s.propensity for s in rows])
+        best = predicted.argmax(axis=1)
+        return cls(
+            losses=(quality - said) ** 2,
+            values=_doubly_robust(best, took, quality, means=means, propensity=propensity),
+            drawn=propensity < 1.0,
+            weight=counts,
+            took=took,
+            quality=quality,
+            propensity=propensity,
+            names=names,
+            means=means,
+        )
+
+    def fixed(self, name: str) -> F64:
+        """Doubly robust value of always choosing one variant."""
+        always = np.full(len(self.took), self.names.index(name))
+        return _doubly_robust(always, self.took, self.quality, means=self.means, propensity=self.propensity)
+
+
+def _doubly_robust(
+    choice: NDArray[np.intp], took: NDArray[np.intp], quality: F64, *, means: F64, propensity: F64
+) -> F64:
+    """`means[choice] + [choice = took] / propensity * (quality - means[took])`; shape (n,)."""
+    weights = np.where(choice == took, 1.0 / np.maximum(propensity, LEAST_PROPENSITY), 0.0)
+    values: F64 = means[choice] + weights * (quality - means[took])
+    return values
 
 
 LEAST_PROPENSITY = 0.05
