@@ -66,9 +66,10 @@ def arms_as_candidates(arms: Sequence[str], usd_per_answer: Sequence[float]) -> 
 class _Book:
     """Turns outcomes into samples, as the log would have them."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], *, known: int = 0) -> None:
+        """Begin after the outcomes that are known: no two have the same name."""
         self._candidates = candidates
-        self._seen = 0
+        self._seen = known
 
     def sample(self, features: object, arm: int, *, quality: float, cost_usd: float, propensity: float) -> Sample:
         """One answered and judged request."""
@@ -168,7 +169,7 @@ class _Run:
         self._learner = Learner() if fitted is None else copy.deepcopy(fitted.learner)
         self._samples = [] if fitted is None else list(fitted.samples)
         self._fitted_at = self._learner.judged
-        self._book = _Book(self._candidates)
+        self._book = _Book(self._candidates, known=len(self._samples))
         self._decided: Decision | None = None
         budget_usd = task.budget_usd
         self._pacer = None if budget_usd is None else Pacer(Budget(usd=budget_usd), now_s=0.0)
