@@ -66,9 +66,10 @@ def arms_as_candidates(arms: Sequence[str], usd_per_answer: Sequence[float]) -> 
 class _Book:
     """Turns outcomes into samples, as the log would have them."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], *, known: int = 0) -> None:
+        """Begin after the outcomes that are known: no two have the same name."""
         self._candidates = candidates
-        self._seen = 0
+        self._seen = known
 
     def sample(self, features: object, arm: int, *, quality: float, cost_usd: float, propensity: float) -> Sample:
         """One answered and judged request."""
@@ -225,7 +226,7 @@ class _Run:
             learner=None if fitted is None else copy.deepcopy(fitted.learner),
             samples=() if fitted is None else fitted.samples,
         )
-        self._book = _Book(self._candidates)
+        self._book = _Book(self._candidates, known=0 if fitted is None else len(fitted.samples))
         self._decided: Decision | None = None
         budget_usd = task.budget_usd
         self._pacer = None if budget_usd is None else Pacer(Budget(usd=budget_usd), now_s=0.0)

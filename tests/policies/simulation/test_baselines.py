@@ -21,7 +21,7 @@ ROWS = world(200)
 
 
 def test_a_linear_bandit_told_everything_has_the_weights_of_a_direct_fit() -> None:
-    start = linucb(World(arms=ROWS.arms, queries=ROWS.queries))
+    start = linucb(World(arms=ROWS.arms, queries=ROWS.queries, usd_per_answer=(1e-4, 2e-3)))
     router = start(Task(requests=len(ROWS)), np.random.default_rng(0))
     for row in range(len(ROWS)):
         for arm in (0, 1):

