@@ -30,7 +30,7 @@ from policies.documents.findings import Severity
 from policies.documents.lint import errors_among
 from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
-from policies.errors import DocumentError
+from policies.errors import ArtifactError, DocumentError
 
 __all__ = ("policy",)
 
@@ -229,21 +229,22 @@ def upgrade(context: CliContext, source: str, *, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def evaluate(context: CliContext, file: Path, *, as_json: bool) -> None:
-    """Estimate the quality that the policy in FILE would have reached on the logged requests.
+    """Estimate the quality and the utility that the policy in FILE would have reached on the logged requests.
 
-    Exit code 1 when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
+    It decides with the estimators in force, unless the document pins others or says `estimators: none`. Exit code 1
+    when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from gateway.cli.policy_views import evaluated, print_evaluation
 
-    with failures(SQLAlchemyError, PolicyOpsError, DocumentError):
-        report = evaluated(context, read_text(file), name=file.name)
+    with failures(SQLAlchemyError, PolicyOpsError, DocumentError, ArtifactError):
+        found = evaluated(context, read_text(file), name=file.name)
     if as_json:
-        print_json(report)
+        print_json(found)
     else:
-        print_evaluation(report)
-    if report.problems:
+        print_evaluation(found)
+    if found.quality.problems:
         raise click.exceptions.Exit(1)
 
 

@@ -18,6 +18,7 @@ from policies.documents.findings import Finding, Known
 from policies.documents.stored import decode_stored
 
 if TYPE_CHECKING:
+    from gateway.policyops.evaluate import Evaluation
     from gateway.policyops.store import PolicyStore
     from policies.evaluation.report import Report
 
@@ -146,39 +147,50 @@ def _when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def evaluated(context: CliContext, text: str, *, name: str) -> Report:
+def evaluated(context: CliContext, text: str, *, name: str) -> Evaluation:
     """What a document's policy would have been worth on this installation's log."""
     from gateway.decisions.read import export
-    from gateway.learning import trainings
-    from gateway.learning.store import EstimatorStore
-    from gateway.learning.train import candidates_at_rest, readable_artifacts
+    from gateway.learning.train import candidates_at_rest
     from gateway.policyops.evaluate import evaluate_on_log
+    from gateway.policyops.served import Served
     from policies.documents.compile import compile_document
     from policies.documents.schema import decode_document
-    from policies.estimators.learned import composed
 
     settings, paths = context.settings(), context.paths
     document = decode_document(text, source_name=name)
     policy = compile_document(document)
+    candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
-        used = trainings.used_by(policy, trainings.in_force(engine))
-        artifacts = readable_artifacts(EstimatorStore(engine), used)
-    return evaluate_on_log(
-        export(paths.database_url(settings)),
-        policy,
-        candidates=candidates_at_rest(settings, paths),
-        estimator=composed(artifacts),
-    )
+        served = Served.under(policy, engine, variants=candidates)
+    return evaluate_on_log(export(paths.database_url(settings)), policy, candidates=candidates, served=served)
 
 
-def print_evaluation(report: Report) -> None:
-    """One line an estimator, then what stands against believing them."""
+def print_evaluation(found: Evaluation) -> None:
+    """What it was decided with, and for each reward one line an estimator, then what stands against believing it."""
+    click.echo(f"estimators: {_decided_with(found)}")
+    _print_report("quality", found.quality)
+    if found.utility is not None:
+        click.echo()
+        _print_report("utility", found.utility)
+    told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(found.left_out.items()))
+    click.echo(f"left out: {told or 'nothing'}")
+    for problem in found.quality.problems:
+        click.echo(f"not to be believed: {problem.detail}", err=True)
+
+
+def _decided_with(found: Evaluation) -> str:
+    if not found.learned:
+        return "none, cards and stated figures only"
+    if not found.estimators:
+        return "those before any training, taught by the log"
+    return ", ".join(f"{kind} {name}" for kind, name in sorted(found.estimators.items()))
+
+
+def _print_report(what: str, report: Report) -> None:
     share = f"{report.confidence:.0%}"
-    click.echo(f"{'estimator':<12} {'quality':>8}  {share + ' interval':<18} {'against the log':<18}")
+    click.echo(f"{'estimator':<12} {what:>8}  {share + ' interval':<18} {'against the log':<18}")
     for line in report.lines:
         interval, lift = line.interval, line.lift
         between, gained = f"{interval.low:.3f} to {interval.high:.3f}", f"{lift.low:+.3f} to {lift.high:+.3f}"
         click.echo(f"{line.method:<12} {line.value:>8.3f}  {between:<18} {gained:<18}")
     click.echo(f"effective rows: {report.support.ess:.0f} of {report.support.rows}")
-    for problem in report.problems:
-        click.echo(f"not to be believed: {problem.detail}", err=True)

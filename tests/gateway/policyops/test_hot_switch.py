@@ -14,8 +14,9 @@ from tests.providers import Answer, completion_body
 
 GOOD = Answer(body=completion_body("hello"), first_after_s=0.005)
 KNOWN = Known(variants={"v0": None, "v1": None})
-TEXT = "schema_version: 1\nname: switch\nexploration: {epsilon: 0}\nfallback: [v0, v1]\n"
-ONLY_V1 = TEXT + "rules: [{name: only, match: {tags: {app: [a]}}, then: {exclude: [v0]}}]\n"
+HEAD = "schema_version: 2\nname: switch\nfallback: [v0, v1]\n"
+ONLY_V0 = HEAD + "rules: [{name: other, match: {tags: {app: [a]}}, then: {exclude: [v1]}}]\n"
+ONLY_V1 = HEAD + "rules: [{name: only, match: {tags: {app: [a]}}, then: {exclude: [v0]}}]\n"
 
 
 class Traffic:
@@ -68,7 +69,7 @@ async def test_publishing_and_rolling_back_lose_no_request_and_name_every_decisi
         running = [asyncio.create_task(traffic.run()) for _ in range(4)]
         first = gateway.services.policies.current.hash
         await traffic.meets(first)
-        second = await put_in_force(tmp_path, TEXT)
+        second = await put_in_force(tmp_path, ONLY_V0)
         assert await traffic.meets(second) < 2.5
         third = await put_in_force(tmp_path, ONLY_V1)
         await traffic.meets(third)

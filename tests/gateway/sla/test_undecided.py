@@ -15,10 +15,10 @@ from gateway.decisions.types import Ending, Record, Row
 from gateway.learning.dataset import count_since, read_samples
 from gateway.learning.loop import Loop
 from gateway.policyops.evaluate import NothingJudgedError, evaluate_on_log
+from gateway.policyops.served import CARDS
 from gateway.routing.budgets import Budgets
 from gateway.routing.exchange import Exchange
 from gateway.tenants.types import Tenant
-from policies.estimators.card import CardEstimator
 from policies.priorities import DEFAULT_POLICY
 from tests.decision_rows import observation, sqlite_url
 
@@ -117,4 +117,4 @@ async def test_who_learns_from_decisions_passes_over_them(tmp_path: Path) -> Non
     assert read_samples(log._engine, variants=["quantized"], max_rows=10) == []
     await log.aclose()
     with pytest.raises(NothingJudgedError, match=r"^0 judged"):
-        evaluate_on_log(records(url) * 50, DEFAULT_POLICY, candidates={}, estimator=CardEstimator())
+        evaluate_on_log(records(url) * 50, DEFAULT_POLICY, candidates={}, served=CARDS)
