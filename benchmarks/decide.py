@@ -12,30 +12,30 @@ Prints one JSON object and writes it to benchmarks/results/decide.json.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import sklearn
 from decide_rivals import paretobandit, scikit_learn
-from numpy.typing import NDArray
 
 from policies.decide import decide
 from policies.estimators.latency import CARD_TPOT, CARD_TTFT, LatencyModel
-from policies.estimators.learned import LearnedEstimator
-from policies.estimators.length import QUANTILES, LengthModel
-from policies.estimators.linear import Heads
-from policies.estimators.quality import OnlineQuality, QualityModel
 from policies.features.extract import extract
-from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
-from policies.features.types import Prompt
+from policies.features.types import Features, Prompt
+from policies.learner.fit import Fit
+from policies.learner.learner import Learner
+from policies.learner.posterior import solve
 from policies.objective import Limits, Objective
-from policies.policy import Exploration, Policy
-from policies.priorities import DEFAULT_PRIORITIES
+from policies.priorities import DEFAULT_POLICY, DEFAULT_PRIORITIES
+from policies.samples import Sample
+from policies.training.basis import fit_basis
 from policies.types import Candidate, CandidateState, Profile, RoutingRequest
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,8 @@ RESULTS = Path(__file__).parent / "results" / "decide.json"
 NAMES = tuple(f"variant-{number}" for number in range(8))
 CHARACTERS = 2000
 WARM_UP = FEW = 20
-TARGET_P50_US, TARGET_P99_US = 300.0, 800.0
+TARGET_P50_US, TARGET_P99_US = 300.0, 600.0
+TENANT = "support"
 
 Way = Callable[[str], object]
 
@@ -88,23 +89,26 @@ def prompts(count: int) -> Iterator[str]:
 
 def ours(texts: Sequence[str], rng: np.random.Generator) -> dict[str, Way]:
     """The decision, and its parts."""
-    quality, length, latency = _quality(rng), _length(rng), _latency()
-    estimator = LearnedEstimator(quality=quality, length=length, latency=latency)
     candidates = [_candidate(name, rng) for name in NAMES]
-    policy = Policy(hash="p", priorities=DEFAULT_PRIORITIES, exploration=Exploration(), fallback=NAMES)
+    learner = _learner(texts, candidates, rng)
+    learning = _learner(texts, candidates, rng)
+    policy = msgspec.structs.replace(DEFAULT_POLICY, fallback=NAMES)
     objective = Objective(weights=DEFAULT_PRIORITIES["balanced"], limits=Limits(latency_s=30.0, min_quality=0.1))
 
     def asked(text: str) -> RoutingRequest:
-        prompt = Prompt(text=text, tenant="support", tags={"team": "search"}, hint="balanced")
-        return RoutingRequest(objective=objective, prompt_tokens=500, features=extract(prompt))
+        return RoutingRequest(
+            objective=objective, prompt_tokens=500, features=extract(_prompt(text)), tenant=TENANT, hint="balanced"
+        )
 
-    given = {text: asked(text) for text in texts}
-    judged = {text: extract(Prompt(text=text)) for text in texts}
+    given, numbers = {text: asked(text) for text in texts}, itertools.count(2000)
     return {
-        "decide": lambda text: decide(asked(text), candidates, policy, estimator=estimator, rng=rng),
+        "decide": lambda text: decide(asked(text), candidates, policy, estimator=learner, rng=rng),
         "of_which_features": asked,
-        "of_which_estimates": lambda text: estimator.estimate(given[text], candidates),
-        "learn_one_record": lambda text: quality.update(judged[text], NAMES[0], 0.7),
+        "of_which_estimates": lambda text: learner.estimate(given[text], candidates),
+        "learn_one_record": lambda text: learning.absorb(
+            _sample(next(numbers), given[text].features, NAMES[0], rng)  # type: ignore[arg-type]
+        ),
+        "renew_a_posterior": lambda _: solve(learning.jobs(TENANT, anyhow=True)[0].problem),
     }
 
 
@@ -135,42 +139,47 @@ def _candidate(name: str, rng: np.random.Generator) -> Candidate:
     )
 
 
-def _quality(rng: np.random.Generator) -> OnlineQuality:
-    k = len(NAMES)
-    return OnlineQuality(
-        QualityModel(
-            names=NAMES,
-            heads=Heads(
-                idf=1.0 + _normal(rng, GRAM_BUCKETS) ** 2,
-                surface_mean=_normal(rng, len(SURFACE)),
-                surface_sd=np.ones(len(SURFACE), np.float32),
-                text=_normal(rng, GRAM_BUCKETS, k, sd=0.1),
-                surface=_normal(rng, len(SURFACE), k, sd=0.1),
-                groups=_normal(rng, GROUP_BUCKETS, k, sd=0.1),
-                bias=np.full(k, 0.5, np.float32),
-            ),
-            evidence=_normal(rng, GRAM_BUCKETS) ** 2,
-            membership=_normal(rng, GROUP_BUCKETS) ** 2,
-            rows=np.full(k, 2000.0, np.float32),
-            noise=np.full(k, 0.2, np.float32),
-            penalty=10.0,
-        )
+def _learner(texts: Sequence[str], candidates: Sequence[Candidate], rng: np.random.Generator) -> Learner:
+    """As after 2,000 judged answers of one tenant, its basis fitted on as many prompts as there are here."""
+    features = [extract(_prompt(text)) for text in texts]
+    learner = Learner(Fit(basis=fit_basis(features)), latency=_latency())
+    learner.introduce({candidate.name: candidate.profile for candidate in candidates})
+    learner.absorb_all(
+        [_sample(number, features[number % len(features)], str(rng.choice(NAMES)), rng) for number in range(2000)]
+    )
+    for number in range(200):
+        learner.decided(TENANT, features[number % len(features)], choice=NAMES[number % 8], prompt_tokens=500)
+    learner.settle(TENANT)
+    return learner
+
+
+def _sample(number: int, features: Features, variant: str, rng: np.random.Generator) -> Sample:
+    return Sample(
+        decision_id=f"dec_{number}",
+        created_at_s=float(number),
+        tenant=TENANT,
+        variant=variant,
+        propensity=0.5,
+        state=CandidateState.WARM,
+        queued=0,
+        running=0,
+        starts_in_s=None,
+        prompt_tokens=500,
+        max_completion_tokens=None,
+        completion_tokens=int(rng.integers(20, 400)),
+        cut=False,
+        ttft_s=None,
+        tpot_s=None,
+        latency_s=None,
+        cost_usd=1e-4,
+        features=features,
+        quality=float(rng.random() < 0.6),
+        quality_weight=1.0,
     )
 
 
-def _length(rng: np.random.Generator) -> LengthModel:
-    k, s = len(NAMES), len(SURFACE)
-    return LengthModel(
-        names=NAMES,
-        surface_mean=_normal(rng, s),
-        surface_sd=np.ones(s, np.float32),
-        surface=_normal(rng, s, k, sd=0.1),
-        groups=_normal(rng, GROUP_BUCKETS, k, sd=0.1),
-        bias=np.full(k, 4.0, np.float32),
-        spread=np.sort(_normal(rng, k, QUANTILES, sd=0.5), axis=1),
-        high=np.ones(k, np.float32),
-        cap_tokens=np.full(k, 512.0, np.float32),
-    )
+def _prompt(text: str) -> Prompt:
+    return Prompt(text=text, tenant=TENANT, tags={"team": "search"}, hint="balanced")
 
 
 def _latency() -> LatencyModel:
@@ -181,10 +190,6 @@ def _latency() -> LatencyModel:
         stretch=np.ones(k + 1, np.float32),
         **{name: np.tile(each[:, None], (2, 1, k + 1)) for name, each in weights.items()},
     )
-
-
-def _normal(rng: np.random.Generator, *shape: int, sd: float = 1.0) -> NDArray[np.float32]:
-    return np.float32(sd) * rng.standard_normal(shape, np.float32)
 
 
 if __name__ == "__main__":

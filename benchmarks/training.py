@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, ObservationSource, OutcomeRow, Row
 from gateway.decisions.write import insert
-from gateway.learning.reports import last_report
+from gateway.learning import tables, trainings
 from policies.features.extract import extract
 from policies.features.layout import VERSION
 from policies.features.stored import to_stored
@@ -54,20 +55,31 @@ def main(rows: int) -> dict[str, object]:
         )
         _, status, usage = os.wait4(child.pid, 0)
         took_s = time.perf_counter() - began_s
-        estimators = directory / "var" / "estimators"
-        report = last_report(estimators / "reports")
-        if status or report is None:
+        if status:
             raise SystemExit(f"the training ended with status {status}")
+        training, sizes = _recorded(directory / "var")
         return {
-            "rows": report.rows,
-            "judged_rows": report.judged_rows,
+            "rows": training.rows,
+            "judged_rows": training.judged_rows,
             "took_s": round(took_s, 1),
             "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
             "resident_bytes": usage.ru_maxrss * 1024,
-            "artifact_bytes": {k: (estimators / hash_).stat().st_size for k, hash_ in report.estimators.items()},
-            "kept": report.kept,
+            "artifact_bytes": sizes,
+            "because": training.because,
             "cores": os.cpu_count(),
         }
+
+
+def _recorded(var: Path) -> tuple[trainings.Training, dict[str, int]]:
+    """The training in the database, and the sizes of what it stored, by kind."""
+    engine = open_engine(f"sqlite:///{var / 'trilemma.db'}")
+    table = tables.estimators
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(table.c.kind, sa.func.length(table.c.data)))
+        sizes = {kind: int(size) for kind, size in found}
+    [training] = trainings.latest(engine)
+    engine.dispose()
+    return training, sizes
 
 
 def _configuration() -> str:

@@ -24,6 +24,7 @@ from gateway.learning.report_process import report_from_process
 from gateway.learning.shadow import Shadow
 from gateway.learning.signals import Signals
 from gateway.learning.store import EstimatorStore
+from gateway.learning.verifier import Verifier
 from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.learning import LearningGauges
@@ -111,6 +112,7 @@ async def _open(settings: Settings, paths: StatePaths, stack: AsyncExitStack, *,
         embeddings=Embeddings(catalogue=catalogue, limiter=limiter, ledger=ground.ledger, settings=settings.server),
         directory=ground.directory,
         ledger=ground.ledger,
+        limiter=limiter,
         promises=ground.promises,
         reports=reports,
         promise_gauges=gauges,
@@ -158,8 +160,8 @@ def _decider(ground: Ground) -> Decider:
 
 def _answering(ground: Ground, *, decider: Decider, limiter: Limiter, admission: Admission) -> Answering:
     settings, catalogue = ground.settings, ground.catalogue
-    judge = Judge(Checker())
-    ground.stack.push_async_callback(judge.aclose)
+    checker = Checker()  # Of what a request waits for; scores of complete answers have another one.
+    ground.stack.push_async_callback(checker.aclose)
     caches = Caches(settings.cache, ground.redis, catalogue=catalogue, clock=SYSTEM_CLOCK)
     ground.stack.push_async_callback(caches.aclose)
     ground.followers.append(caches.follow)
@@ -169,10 +171,13 @@ def _answering(ground: Ground, *, decider: Decider, limiter: Limiter, admission:
     retries = Retries(settings.calls, health=ground.health, rng=np.random.default_rng())
     return Answering(
         limiter=limiter,
+        verifier=Verifier(checker),
         caches=caches,
         admission=admission,
         decider=decider,
-        dispatcher=Dispatcher(decider=decider, caller=caller, judge=judge, retries=retries, settings=settings.calls),
+        dispatcher=Dispatcher(
+            decider=decider, caller=caller, judge=Judge(checker), retries=retries, settings=settings.calls
+        ),
     )
 
 

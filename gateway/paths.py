@@ -23,11 +23,6 @@ class StatePaths:
         return self.root / "models"
 
     @property
-    def estimators(self) -> Path:
-        """Fitted estimators, each a file named by its content hash."""
-        return self.root / "estimators"
-
-    @property
     def learned(self) -> Path:
         """What each process has learned since the last fit."""
         return self.root / "learned"
@@ -41,11 +36,6 @@ class StatePaths:
     def control_socket(self) -> Path:
         """Where the supervisor listens."""
         return self.run / "supervisor.sock"
-
-    @property
-    def reports(self) -> Path:
-        """What each training came to."""
-        return self.estimators / "reports"
 
     def database_url(self, settings: Settings) -> str:
         """The configured database, or an SQLite file here.

@@ -15,6 +15,7 @@ from gateway.learning.estimators import ActiveEstimator
 from gateway.learning.learning_report import LearningReports
 from gateway.learning.signals import Signals
 from gateway.ledger.ledger import Ledger
+from gateway.limits.limiter import Limiter
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.learning import LearningGauges
 from gateway.metrics.promises import PromiseGauges
@@ -54,6 +55,7 @@ class Services:
     embeddings: Embeddings
     directory: Directory
     ledger: Ledger
+    limiter: Limiter
     promises: Promises
     reports: Reports
     signals: Signals

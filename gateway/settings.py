@@ -125,15 +125,18 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     enabled: bool = True
     """Train on schedule while the gateway serves."""
-    interval_s: Annotated[float, Meta(ge=60)] = 3600.0
-    """Between two looks whether enough is new in the log."""
+    interval_s: Annotated[float, Meta(ge=60)] = 60.0
+    """Least time between the starts of two trainings; whether one is due is looked at every few seconds."""
+    min_judged: Annotated[int, Meta(ge=20)] = 50
+    """Judged answers of the first training; later ones follow when there are half as many again, or when a variant
+    changed."""
     min_rows: Annotated[int, Meta(ge=50)] = 500
-    """Answered requests needed in the log, and as many new ones since the last training, to train on schedule."""
+    """Answered requests, judged or not, that are enough too: lengths and times are learned from all of them."""
     max_rows: Annotated[int, Meta(ge=50)] = 100_000
     """Of a longer log the newest so many are learned from."""
     publish: Literal["draft", "auto"] = "auto"
-    """`draft` leaves a policy document for a person to publish; `auto` puts estimators into force that do better on
-    held-out requests than those in force, and changes nothing else of the policy."""
+    """`auto` puts in force what does better on later requests than what is; `draft` only records it, for a person to
+    promote with `trilemma train --promote`."""
     shadow_share: Ratio = 0.02
     """Share of answered requests that the reference variant is asked too, once it is idle, to see whether it agrees;
     only requests that are decoded greedily and that the policy would let it answer. 0 switches this off."""

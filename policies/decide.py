@@ -150,7 +150,7 @@ class _Case:
         """Find what each is worth, who breaks a limit, and who breaks it least if all do."""
         weighed = self.stakes = self._stakes()
         quality = self._quality(weighed)
-        self.worths, self.values = weighed.worth(quality), weighed.value(quality)
+        self.values = weighed.value(quality)
         broken = {
             place: b for place, estimate in enumerate(self.estimates) if (b := self._breach(estimate)) is not None
         }
@@ -158,6 +158,10 @@ class _Case:
             least = min(broken, key=lambda place: (broken[place][0], -self.values[place]))
             self.violated = broken.pop(least)[1].reason
         self.breaches = {self.able[place].name: exclusion for place, (_, exclusion) in broken.items()}
+        if broken:  # Who can be chosen at all decides what the others are held against.
+            quality = self._quality(weighed)
+            self.values = weighed.value(quality)
+        self.worths = weighed.worth(quality)
         return weighed
 
     def decided(
@@ -226,7 +230,8 @@ class _Case:
         how, belief = self.policy.exploration, self.belief
         if how.method is not ExplorationMethod.THOMPSON:
             return belief.level + belief.shift
-        anchor = int(weighed.usual_value(belief.level).argmax())
+        feasible = np.array([candidate.name not in self.breaches for candidate in self.able])
+        anchor = int(np.where(feasible, weighed.usual_value(belief.level), -np.inf).argmax())
         return belief.level + cautious(belief, anchor, caution=how.caution)
 
     def _breach(self, estimate: Estimate) -> tuple[float, Exclusion] | None:

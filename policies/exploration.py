@@ -88,7 +88,9 @@ def thompson(
     anchors = np.where(feasible, stakes.usual_value(levels), -np.inf).argmax(axis=1)
     worth = stakes.value(levels + cautious(belief, anchors, caution=how.caution))
     wins = np.bincount(np.where(allowed, worth, -np.inf).argmax(axis=1), minlength=len(feasible)) / len(levels)
-    reach = [a and b for a, b in zip(explorable, may, strict=True)]
+    # What even a perfect answer would not be worth its price for is not tried for the sake of trying.
+    perfect = stakes.value(np.maximum(belief.level + belief.shift, 1.0)) >= values[feasible].max()
+    reach = [a and b and bool(c) for a, b, c in zip(explorable, may, perfect, strict=True)]
     return _mixed(wins.tolist(), epsilon=how.epsilon, explorable=reach)
 
 

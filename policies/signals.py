@@ -6,9 +6,9 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-__all__ = ("WEIGHTS", "Judgement", "label", "similarity")
+__all__ = ("WEIGHTS", "Judgement", "NamedJudgement", "label", "similarity", "subject", "with_latest")
 
 WEIGHTS = {"feedback": 1.0, "check": 1.0, "form": 0.25, "judge": 0.5, "agreement": 0.25}
 """Weight that each kind of judgement is recorded with.
@@ -35,6 +35,32 @@ class Judgement(Protocol):
     @property
     def weight(self) -> float:
         """How much it counts against others; at least 0."""
+
+
+class NamedJudgement(Judgement, Protocol):
+    """A judgement that tells what it is about."""
+
+    @property
+    def name(self) -> str:
+        """The check, the reference, or what was judged."""
+
+
+J = TypeVar("J", bound=NamedJudgement)
+
+
+def subject(source: str, name: str) -> str:
+    """What tells judgements of one answer by one source apart; of those with the same subject the last counts.
+
+    A check has one judgement for each name, as has a judge and a reference. Feedback has one in all: whoever gives it
+    could make any number of them up.
+    """
+    return "" if source == "feedback" else name
+
+
+def with_latest(judgements: Iterable[J], new: J) -> list[J]:
+    """An answer's judgements once a new one has come: it replaces the one of its source and subject."""
+    key = (new.source, subject(new.source, new.name))
+    return [*(j for j in judgements if (j.source, subject(j.source, j.name)) != key), new]
 
 
 def label(observations: Iterable[Judgement]) -> tuple[float, float] | None:

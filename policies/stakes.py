@@ -81,6 +81,19 @@ def stakes(
         prices: Of the tenant's constraints.
         prefer: What a rule adds to the utility of a candidate, by its place.
     """
+    with np.errstate(over="ignore"):  # What is infinitely dear is held at `LEAST`.
+        return _stakes(estimates, belief, weights=weights, formula=formula, prices=prices, prefer=prefer)
+
+
+def _stakes(
+    estimates: Sequence[Estimate],
+    belief: Belief,
+    *,
+    weights: Weights,
+    formula: Formula,
+    prices: Prices,
+    prefer: Mapping[int, float],
+) -> Stakes:
     usd = np.array([estimate.cost_usd for estimate in estimates])
     latency_s = np.array([estimate.latency_s for estimate in estimates])
     extra = np.array([prefer.get(place, 0.0) for place in range(len(estimates))])

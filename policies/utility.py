@@ -20,6 +20,9 @@ F64 = NDArray[np.float64]
 LEAST = -1e300
 """What is worse than this is no worse: infinities could not be compared with each other."""
 
+MOST_SHARE = 1e6
+"""Share of a chord's slope that is charged at most: quality hardly counts from there on."""
+
 LEAST_GAP = 0.02
 """Quality that the frontier is taken to span at least, so that equals are told apart by their price."""
 
@@ -30,13 +33,17 @@ def valuation(weights: Weights, belief: Belief) -> Valuation:
     `cost / accuracy` and `speed / accuracy` are shares of the slope of the chord between the cheapest (fastest)
     candidate and the best one, on the tenant's own traffic. Without any weight on accuracy only money and time count.
     """
-    by = weights.accuracy or 1.0
     return Valuation(
         quality_weight=1.0 if weights.accuracy else 0.0,
         keep=weights.keep,
-        per_usd=weights.cost / by * chord(belief.level, belief.usd) if weights.cost else 0.0,
-        per_s=weights.speed / by * chord(belief.level, belief.latency_s) if weights.speed else 0.0,
+        per_usd=_price(weights.cost, weights.accuracy, chord(belief.level, belief.usd)),
+        per_s=_price(weights.speed, weights.accuracy, chord(belief.level, belief.latency_s)),
     )
+
+
+def _price(weight: float, accuracy: float, slope: float) -> float:
+    """A share of a slope; finite, whatever the weights."""
+    return min(min(weight / (accuracy or 1.0), MOST_SHARE) * slope, -LEAST)
 
 
 def chord(quality: F64, costs: F64) -> float:

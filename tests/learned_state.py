@@ -15,7 +15,7 @@ def a_fit(*, after: int = 0, read_at_s: float = 1_700_000_000.0, judged_rows: in
         rows=2 * judged_rows,
         judged_rows=judged_rows,
         better=better,
-        because=dict.fromkeys(better, "It does better.") | {"other": "It does not do better."},
+        because=dict.fromkeys(better, "it does better") | {"other": "it does not do better"},
         report={"comparisons": []},
         after=after,
     )

@@ -11,9 +11,20 @@ from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
 from policies.objective import Limits, Objective, Weights
-from policies.policy import Exploration, Policy
+from policies.policy import Exploration, ExplorationMethod, Formula, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.types import Candidate, CandidateState, Decision, Estimate, Profile, RoutingRequest
+
+GREEDY = Policy(hash="greedy", priorities={}, exploration=Exploration(epsilon=0.0, scale=0.0, first=0))
+"""Takes what it believes to be the best."""
+
+RATIO = Policy(
+    hash="ratio",
+    priorities={},
+    formula=Formula.RATIO,
+    exploration=Exploration(method=ExplorationMethod.EPSILON_SOFTMAX, epsilon=0.0),
+)
+"""As documents of schema version 1 decide, without exploration."""
 
 NAMES = ("full", "quantized", "distilled", "pruned", "remote", "tiny", "draft", "spare")
 SKILLS = ("json_schema", "logprobs", "tools")
@@ -86,7 +97,16 @@ policies = st.builds(
     Policy,
     hash=st.just("test"),
     priorities=st.just({}),
-    exploration=st.builds(Exploration, epsilon=ratios, temperature=st.just(0.0) | st.floats(1e-300, 1e3)),
+    formula=st.sampled_from(Formula),
+    exploration=st.builds(
+        Exploration,
+        method=st.sampled_from(ExplorationMethod),
+        epsilon=ratios,
+        temperature=st.just(0.0) | st.floats(1e-300, 1e3),
+        draws=st.integers(16, 64),
+        scale=st.floats(0, 10),
+        caution=st.floats(0, 10),
+    ),
     fallback=st.permutations(NAMES).map(lambda order: tuple(order[:3])),
 )
 
@@ -146,6 +166,6 @@ def decided(
     prices: Prices = NO_PRICES,
 ) -> Decision:
     """Decide with a fresh seeded generator; without a policy the best is taken for certain."""
-    policy = policy or Policy(hash="greedy", priorities={}, exploration=Exploration(epsilon=0.0))
+    policy = policy or GREEDY
     rng = np.random.default_rng(seed)
     return decide(request, candidates, policy, estimator=estimator or CardEstimator(), rng=rng, prices=prices)

@@ -15,7 +15,6 @@ from policies.prices import NO_PRICES
 from policies.priorities import DEFAULT_POLICY
 from policies.promises.keeper import Answer, Keeper
 from policies.types import Candidate, CandidateState, Decision, Estimate, Profile, RoutingRequest
-from policies.utility import utilities
 
 __all__ = ("World", "candidates")
 
@@ -96,6 +95,7 @@ class World:
     def _answer(self, decision: Decision, rng: np.random.Generator, keeper: Keeper | None, now_s: float) -> None:
         verdict = next(v for v in decision.verdicts if v.variant == decision.choice)
         assert verdict.estimate is not None
+        assert verdict.worth is not None
         took_s = verdict.estimate.ttft_s * self.late * float(rng.lognormal(0.0, NOISE))
         predicted = verdict.estimate.quality
         score = float(rng.random() < max(0.0, predicted - self.worse))
@@ -104,13 +104,10 @@ class World:
         self.ttft_s.append(took_s)
         self.quality.append(score if judged else predicted)
         self.cost_usd.append(verdict.estimate.cost_usd)
-        self.utility.append(utilities(self._estimates, self.weights)[self._estimates.index(verdict.estimate)])
+        self.utility.append(verdict.worth or 0.0)
         if keeper is not None:
-            able = [v for v in decision.verdicts if v.utility is not None and v.estimate is not None]
-            qualities = [v.estimate.quality for v in able if v.estimate is not None]
-            price = decision.prices.per_quality
-            worth = [(v.utility or 0.0) + price * (1.0 - q) for v, q in zip(able, qualities, strict=True)]
-            keeper.foresee(worth, qualities)
+            able = [(v.worth, v.estimate.quality) for v in decision.verdicts if v.estimate and v.worth is not None]
+            keeper.foresee([worth for worth, _ in able], [quality for _, quality in able])
             keeper.answered(Answer(ttft_s=took_s, latency_s=took_s + 0.5, quality=predicted), now_s=now_s)
             if judged:
                 keeper.judged(change=score - predicted, window=keeper.window)

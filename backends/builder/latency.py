@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 import msgspec
@@ -15,7 +15,7 @@ from backends.client import VariantClient
 from backends.errors import EngineError
 from backends.protocol import ChatChunk, ChatRequest, Message, StreamOptions
 
-__all__ = ("Latency", "Timing", "measure_latency", "time_answer")
+__all__ = ("Latency", "Timing", "Turn", "shuffles", "spread", "summarise", "time_answer", "time_turn")
 
 _PATH = "/v1/chat/completions"
 _SHORT_WORDS, _LONG_WORDS = 16, 380
@@ -43,28 +43,52 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     batch_tokens_per_s: float
 
 
-async def measure_latency(client: VariantClient, *, runs: int = 5, answer_tokens: int = 40) -> Latency:
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What was timed in one turn of a variant."""
+
+    short: tuple[Timing, ...]
+    """Of short prompts, one by one."""
+    long: tuple[Timing, ...]
+    """Of long prompts, one by one."""
+    together: tuple[Timing, ...]
+    """Of short prompts, all at once."""
+
+
+async def time_turn(
+    client: VariantClient, prompts: Iterator[list[str]], *, runs: int = 2, answer_tokens: int = 40
+) -> Turn:
     """Time short prompts and long ones one by one, then eight short ones together.
 
-    Every prompt begins with other words, so that a prefix cache helps none of them. The fastest of the long and short
-    prompts are compared for the prefill: what disturbs a measurement only ever slows it down.
+    Every prompt begins with other words, so that a prefix cache helps none of them.
 
     Args:
-        client: Of the variant; nobody else should be using it.
-        runs: Repetitions with one request at a time; the medians count.
+        client: Of the variant; nothing else should be using it.
+        prompts: Lists of words, as `shuffles` makes them.
+        runs: Repetitions with one request at a time.
         answer_tokens: Length of the answers.
 
     Raises:
         UpstreamError: The variant failed.
         EngineError: It answered with nothing to time.
     """
-    prompts = _prompts()
-    await time_answer(client, _prompt(prompts, _SHORT_WORDS), max_tokens=answer_tokens)
-    short = [await time_answer(client, _prompt(prompts, _SHORT_WORDS), max_tokens=answer_tokens) for _ in range(runs)]
-    long = [await time_answer(client, _prompt(prompts, _LONG_WORDS), max_tokens=2) for _ in range(runs)]
-    together = await asyncio.gather(
-        *(time_answer(client, _prompt(prompts, _SHORT_WORDS), max_tokens=answer_tokens) for _ in range(_BATCH))
-    )
+
+    async def timed(words_each: int, max_tokens: int) -> Timing:
+        return await time_answer(client, _prompt(prompts, words_each), max_tokens=max_tokens)
+
+    short = [await timed(_SHORT_WORDS, answer_tokens) for _ in range(runs)]
+    long = [await timed(_LONG_WORDS, 2) for _ in range(runs)]
+    together = await asyncio.gather(*(timed(_SHORT_WORDS, answer_tokens) for _ in range(_BATCH)))
+    return Turn(short=tuple(short), long=tuple(long), together=tuple(together))
+
+
+def summarise(turns: Sequence[Turn]) -> Latency:
+    """The medians over all turns.
+
+    The fastest of the long and short prompts are compared for the prefill: a disturbance only ever slows an answer
+    down.
+    """
+    short = [timing for turn in turns for timing in turn.short]
+    long = [timing for turn in turns for timing in turn.long]
     more_tokens = median(timing.prompt_tokens for timing in long) - median(timing.prompt_tokens for timing in short)
     more_s = min(timing.ttft_s for timing in long) - min(timing.ttft_s for timing in short)
     return Latency(
@@ -72,8 +96,14 @@ async def measure_latency(client: VariantClient, *, runs: int = 5, answer_tokens
         tpot_s=median(timing.tpot_s for timing in short),
         prompt_tokens=round(median(timing.prompt_tokens for timing in short)),
         prefill_tokens_per_s=more_tokens / max(more_s, 1e-4),
-        batch_tokens_per_s=sum(1.0 / timing.tpot_s for timing in together),
+        batch_tokens_per_s=median(sum(1.0 / timing.tpot_s for timing in turn.together) for turn in turns),
     )
+
+
+def spread(turns: Sequence[Turn]) -> float:
+    """Difference between the slowest and the fastest turn's time per token, relative to their median."""
+    by_turn = [median(timing.tpot_s for timing in turn.short) for turn in turns]
+    return (max(by_turn) - min(by_turn)) / median(by_turn)
 
 
 async def time_answer(client: VariantClient, prompt: str, *, max_tokens: int) -> Timing:
@@ -111,8 +141,8 @@ async def time_answer(client: VariantClient, prompt: str, *, max_tokens: int) ->
     )
 
 
-def _prompts() -> Iterator[list[str]]:
-    """Endless shuffles of common words."""
+def shuffles() -> Iterator[list[str]]:
+    """Endless shuffles of common words, always the same."""
     rng = np.random.default_rng(0)
     while True:
         yield [str(word) for word in rng.choice(words(), _LONG_WORDS)]

@@ -11,7 +11,7 @@ import psutil
 
 from backends.models.manifest import Machine, Manifest
 
-__all__ = ("measured_here", "same_machine", "this_machine")
+__all__ = ("measured_here", "measured_quietly", "same_machine", "this_machine")
 
 _GIB = 1 << 30
 
@@ -41,6 +41,11 @@ def same_machine(one: Machine, other: Machine) -> bool:
 def measured_here(manifest: Manifest | None) -> bool:
     """Whether a build has a card, and it was measured on this machine."""
     return manifest is not None and manifest.card is not None and same_machine(manifest.card.machine, this_machine())
+
+
+def measured_quietly(manifest: Manifest | None) -> bool:
+    """Whether a build's card is of this machine, and not marked as measured while it was busy."""
+    return measured_here(manifest) and not (manifest and manifest.card and manifest.card.busy)
 
 
 def _cpu_name() -> str:

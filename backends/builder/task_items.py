@@ -133,7 +133,7 @@ TRIVIA: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Question, words of which the answer must contain one."""
 
-STRINGS: tuple[tuple[str, str, str], ...] = (
+STRINGS: tuple[tuple[str, str, str | tuple[str, str]], ...] = (
     ("river", "Write the word {} in capital letters.", r"\bRIVER\b"),
     ("garden", "Write the word {} in capital letters.", r"\bGARDEN\b"),
     ("window", "Write the word {} in capital letters.", r"\bWINDOW\b"),
@@ -149,10 +149,18 @@ STRINGS: tuple[tuple[str, str, str], ...] = (
     ("child", "What is the plural of the word {}?", r"\b[Cc]hildren\b"),
     ("knife", "What is the plural of the word {}?", r"\b[Kk]nives\b"),
     ("mouse", "What is the plural of the word {}?", r"\b[Mm]ice\b"),
-    ("cloud", "Repeat the word {} three times.", r"(?is)^(?!(?:.*?\bcloud\b){5}).*\bcloud\W+cloud\W+cloud\b"),
-    ("apple", "Repeat the word {} three times.", r"(?is)^(?!(?:.*?\bapple\b){5}).*\bapple\W+apple\W+apple\b"),
+    (
+        "cloud",
+        "Repeat the word {} three times.",
+        (r"(?i)\bcloud\W+cloud\W+cloud\b", r"(?is)(?:\bcloud\b.*){5}"),
+    ),
+    (
+        "apple",
+        "Repeat the word {} three times.",
+        (r"(?i)\bapple\W+apple\W+apple\b", r"(?is)(?:\bapple\b.*){5}"),
+    ),
     ("stone", "What is the last letter of the word {}?", r"\b[Ee]\b"),
     ("tiger", "What is the last letter of the word {}?", r"\b[Rr]\b"),
     ("pilot", "Spell the word {} backwards.", r"\b[Tt]olip\b"),
 )
-"""Word, prompt about it, pattern that the answer must match."""
+"""Word, prompt about it, pattern that the answer must match, in two cases with one that it must not."""

@@ -7,10 +7,10 @@ named, a pattern is there, a JSON object parses and has the values.
 from __future__ import annotations
 
 import json
-import re
 from enum import StrEnum
 
 import msgspec
+import re2
 
 from backends.builder import task_items
 
@@ -21,6 +21,9 @@ TASK_SET = "checkable-1"
 
 MAX_TOKENS = 48
 """Answers are cut after this many tokens."""
+
+_NO_LETTER = r"[^\pL\pN\pM_]"
+"""RE2's `\\w` and `\\b` know ASCII only."""
 
 
 class Family(StrEnum):
@@ -35,9 +38,10 @@ class Family(StrEnum):
 
 
 class Matches(msgspec.Struct, frozen=True, kw_only=True, tag="matches"):
-    """The answer contains a match of a regular expression."""
+    """The answer contains a match of a regular expression in RE2's syntax, and none of another one."""
 
     pattern: str
+    absent: str | None = None
 
 
 class HasJson(msgspec.Struct, frozen=True, kw_only=True, tag="json"):
@@ -61,7 +65,8 @@ def check(item: Item, answer: str) -> bool:
     """Whether an answer is right. Pure; any text is a legal answer."""
     if isinstance(item.expect, HasJson):
         return _has_fields(answer, item.expect.fields)
-    return re.search(item.expect.pattern, answer) is not None
+    expect = item.expect
+    return _found(expect.pattern, answer) and not (expect.absent and _found(expect.absent, answer))
 
 
 def items() -> tuple[Item, ...]:
@@ -82,15 +87,29 @@ def items() -> tuple[Item, ...]:
         *(_json_item(fields) for fields in task_items.JSON_OBJECTS),
         *(_fact(Family.TRIVIA, question, question, answers) for question, answers in task_items.TRIVIA),
         *(
-            Item(family=Family.STRINGS, key=word, prompt=prompt.format(f'"{word}"'), expect=Matches(pattern=pattern))
+            Item(family=Family.STRINGS, key=word, prompt=prompt.format(f'"{word}"'), expect=_matches(pattern))
             for word, prompt, pattern in task_items.STRINGS
         ),
     )
 
 
 def _fact(family: Family, key: str, prompt: str, answers: tuple[str, ...]) -> Item:
-    words = "|".join(re.escape(answer) for answer in answers)
-    return Item(family=family, key=key, prompt=prompt, expect=Matches(pattern=rf"(?i)(?<!\w)(?:{words})(?!\w)"))
+    words = "|".join(re2.escape(answer) for answer in answers)
+    pattern = rf"(?i)(?:^|{_NO_LETTER})(?:{words})(?:{_NO_LETTER}|$)"
+    return Item(family=family, key=key, prompt=prompt, expect=Matches(pattern=pattern))
+
+
+def _matches(pattern: str | tuple[str, str]) -> Matches:
+    """Of a pattern, or of a pattern and what must not match."""
+    if isinstance(pattern, str):
+        return Matches(pattern=pattern)
+    present, absent = pattern
+    return Matches(pattern=present, absent=absent)
+
+
+def _found(pattern: str, answer: str) -> bool:
+    text = answer.encode("utf-8", "replace")  # A model may write half of a surrogate pair.
+    return re2.search(pattern, text) is not None
 
 
 def _json_item(fields: dict[str, str | int]) -> Item:

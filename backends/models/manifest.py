@@ -16,6 +16,7 @@ __all__ = (
     "SCHEMA_VERSION",
     "BuildStage",
     "Card",
+    "Conditions",
     "FileEntry",
     "Format",
     "Lineage",
@@ -51,6 +52,19 @@ class TaskScore(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """What else the machine did while a card's times were taken."""
+
+    busy: bool
+    """Whether it did so much that the times are not to be trusted; the card is measured again when it is quiet."""
+    others_cpu: float
+    """Share of the processor time that other processes took, in [0, 1]."""
+    stolen_cpu: float
+    """Share that the hypervisor gave to other virtual machines, in [0, 1]."""
+    spread: float
+    """Difference between the slowest and the fastest turn's time per token, relative to their median."""
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """What a variant measured on one machine, through its own worker."""
 
@@ -81,6 +95,13 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """Mean length of the answers to the tasks."""
     task_set: str
     """Name and version of the task set; scores of different sets are not comparable."""
+    conditions: Conditions | None = None
+    """Of the measurement; None for cards of releases that did not look."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is known to have been measured on a busy machine."""
+        return self.conditions is not None and self.conditions.busy
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):

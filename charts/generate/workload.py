@@ -125,7 +125,7 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Persistence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The volume at /var/lib/trilemma: built models, learned estimators, and the database where it is SQLite."""
+    """The volume at /var/lib/trilemma: built models, snapshots of learning, and the database where it is SQLite."""
 
     enabled: bool = False
     """Have one; otherwise all of it ends with the pod."""
@@ -143,8 +143,8 @@ class Trainer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Learning from the log as one job, instead of a trainer in every pod."""
 
     enabled: bool = False
-    """Needs a ReadWriteMany volume and `database`."""
-    schedule: Text = "17 * * * *"
-    """As cron has it."""
+    """Needs `database`."""
+    schedule: Text = "*/5 * * * *"
+    """As cron has it: when to look whether there is enough new evidence."""
     resources: Resources = Resources(requests={"cpu": "250m", "memory": "512Mi"}, limits={"memory": "2Gi"})
     """Of its container."""

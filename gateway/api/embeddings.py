@@ -35,6 +35,7 @@ async def embeddings(request: Request[Any, Any, State], services: NamedDependenc
     """Embed texts with the first variant of the requested model that can."""
     tenant, timeline = principal(request).tenant, timeline_of(request.scope)
     timeline.until_now("http")
+    services.limiter.turn_away(tenant)
     with timeline.stage("body"):
         received = await body_of(request)
     with timeline.stage("parse"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -26,8 +26,9 @@ __all__ = ("feedback", "show_decision")
 
 
 @post("/v1/feedback", status_code=200, opt=documents(FeedbackBody, "The score was recorded.") | needs(Role.CALLER))
-async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
-    """Join a score to the decision it judges."""
+async def feedback(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
+    """Join a score to the decision it judges; the last one for a decision counts."""
+    headers = await services.limiter.count(principal(request).tenant, "feedback")
     body = decode_body(await body_of(request), FeedbackBody)
     async with database_work():
         tenant = await services.log.tenant_of(body.decision_id)
@@ -44,7 +45,8 @@ async def feedback(request: Request[Any, Any, State], services: NamedDependency[
         comment=body.comment,
     )
     services.log.record(row)
-    return {"id": row.observation_id, "object": "feedback", "decision_id": row.decision_id}
+    content = {"id": row.observation_id, "object": "feedback", "decision_id": row.decision_id}
+    return Response(content, status_code=200, headers=headers)
 
 
 @get(
@@ -53,14 +55,14 @@ async def feedback(request: Request[Any, Any, State], services: NamedDependency[
 )
 async def show_decision(
     decision_id: FromPath[str], request: Request[Any, Any, State], services: NamedDependency[Services]
-) -> dict[str, Any]:
+) -> Response[Any]:
     """Show a decision with its outcome and observations."""
+    headers = await services.limiter.count(principal(request).tenant, "lookups")
     async with database_work():
         record = await services.log.find(decision_id)
     if record is None or not _sees(request, record.decision.tenant):
         raise NotFoundError(f"decision `{decision_id}` does not exist")
-    shown: dict[str, Any] = msgspec.to_builtins(record)
-    return shown
+    return Response(msgspec.to_builtins(record), status_code=200, headers=headers)
 
 
 def _sees(request: Request[Any, Any, State], tenant: str | None) -> bool:

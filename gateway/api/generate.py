@@ -65,6 +65,7 @@ async def generate(request: Request[Any, Any, State], services: Services, parse:
     """
     tenant, timeline = principal(request).tenant, timeline_of(request.scope)
     timeline.until_now("http")
+    services.limiter.turn_away(tenant)
     with timeline.stage("body"):
         body = await body_of(request)
     with timeline.stage("parse"):
@@ -81,11 +82,11 @@ async def _whole(exchange: Exchange, services: Services) -> Response[bytes]:
     answer = await services.answering.whole(exchange)
     if exchange.transcript is not None:
         exchange.transcript.add(answer)
+    services.signals.answered(exchange)  # What of it is not checked is told with the answer.
     if exchange.request.explain:
         answer["trilemma"] = explanation(exchange)
     body = _encoder.encode(answer)
     exchange.end(Ending.DONE)
-    services.signals.answered(exchange)
     headers = response_headers(exchange, when="whole")
     return Response(body, status_code=200, media_type="application/json", headers=headers)
 
@@ -94,6 +95,7 @@ async def _stream(exchange: Exchange, services: Services) -> EventStreamResponse
     """Wait for the first token, so that a failure until then is a plain error; then hand over to the relay."""
     events = _relay(exchange, services)
     await anext(events)
+    services.signals.begun(exchange)
     return EventStreamResponse(events, headers=response_headers(exchange, when="stream"))
 
 

@@ -26,6 +26,8 @@ def response_headers(exchange: Exchange, *, when: Literal["whole", "stream"]) ->
     }
     if exchange.variant is not None:
         headers["X-Trilemma-Variant"] = exchange.variant
+    if exchange.unchecked:
+        headers["X-Trilemma-Unchecked"] = ", ".join(exchange.unchecked)
     if exchange.tries:
         headers["X-Trilemma-Attempts"] = str(exchange.tries)
     if when == "whole":

@@ -11,11 +11,12 @@ from msgspec import Meta
 
 from backends.protocol import ChatRequest, CompletionRequest, ResponseFormat
 from gateway.api.body import check_nesting
+from gateway.api.bounds import bound_json, clipped
 from gateway.api.wire import ChatBody, CompletionBody, Metadata, PriorityName, ServiceTier
 from gateway.errors import InvalidRequestError
 from gateway.routing.request import Route, ValidRequest
 from gateway.tenants.types import Role, ServedTier
-from policies.checks import SchemaCheck
+from policies.checks import MAX_CHECKS_BYTES, Check, SchemaCheck
 from policies.objective import Limits, Weights
 
 __all__ = ("decode_body", "parse_chat", "parse_completion")
@@ -74,15 +75,16 @@ def decode_body(body: bytes, type_: type[T]) -> T:
     """Decode a JSON body strictly.
 
     Raises:
-        InvalidRequestError: Not JSON, an unknown field, a wrong type or a value out of range.
+        InvalidRequestError: Not JSON, an unknown field, a wrong type, a value out of range, or too much but texts.
     """
     decoder = _decoders.get(type_)
     if decoder is None:
         decoder = _decoders[type_] = msgspec.json.Decoder(type_)
     try:
+        bound_json(body)
         decoded: T = decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise _invalid(clipped(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestError(f"the body is not valid JSON: {error}", code="invalid_json") from None
     return decoded
@@ -172,13 +174,23 @@ def _valid(
         needs=needs,
         explain=headers.get("x-trilemma-explain", "") == "1",
         cache=request.cache,
-        checks=request.checks or (),
+        checks=_bounded(request.checks or ()),
         form=form,
     )
 
 
+def _bounded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Bound what a request's checks may hold together; their content is read later, off the event loop."""
+    for number, check in enumerate(checks):
+        if isinstance(check, SchemaCheck):
+            check_nesting(check.schema, field=f"checks[{number}].schema")
+    if checks and len(msgspec.json.encode(checks)) > MAX_CHECKS_BYTES:
+        raise InvalidRequestError(f"`checks` are larger than {MAX_CHECKS_BYTES} bytes together", param="checks")
+    return checks
+
+
 def _form(asked: ResponseFormat | None) -> SchemaCheck | None:
-    """The shape asked for, as a check; a schema that is none is for the variant to refuse."""
+    """The shape asked for, as a check; one that is too large is for the variant to refuse."""
     if asked is None or asked.type == "text":
         return None
     schema = {"type": "object"} if asked.type == "json_object" else (asked.json_schema or {}).get("schema")
@@ -206,7 +218,9 @@ def _priority(stated: PriorityName | Weights | None, headers: Mapping[str, str])
             return msgspec.json.decode(text, type=Weights)
         return msgspec.convert({"priority": text}, type=_PriorityHeader).priority
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequestError(f"header X-Priority: {_explain(str(error))[0]}", param="X-Priority") from None
+        raise InvalidRequestError(
+            f"header X-Priority: {_explain(clipped(str(error)))[0]}", param="X-Priority"
+        ) from None
 
 
 def _tags(headers: Mapping[str, str]) -> dict[str, str]:
@@ -217,7 +231,7 @@ def _tags(headers: Mapping[str, str]) -> dict[str, str]:
     try:
         return msgspec.convert(tags, type=Metadata)
     except msgspec.ValidationError as error:
-        raise InvalidRequestError(f"header X-Tags: {_explain(str(error))[0]}", param="X-Tags") from None
+        raise InvalidRequestError(f"header X-Tags: {_explain(clipped(str(error)))[0]}", param="X-Tags") from None
 
 
 def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:
@@ -232,7 +246,7 @@ def _limits(stated: Limits | None, headers: Mapping[str, str]) -> Limits:
             values[field] = getattr(msgspec.convert({field: number}, type=Limits), field)
         except msgspec.ValidationError as error:
             name = header.title()
-            raise InvalidRequestError(f"header {name}: {_explain(str(error))[0]}", param=name) from None
+            raise InvalidRequestError(f"header {name}: {_explain(clipped(str(error)))[0]}", param=name) from None
     if stated is not None:
         values |= {name: value for name in Limits.__struct_fields__ if (value := getattr(stated, name)) is not None}
     return Limits(**values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -27,9 +27,11 @@ _ANSWER = "Every promise: windows kept and broken, where it stands now, what may
 
 
 @get("/v1/sla", opt=documents(None, _ANSWER) | needs(Role.CALLER))
-async def own_sla(request: Request[Any, Any, State], services: NamedDependency[Services]) -> dict[str, Any]:
+async def own_sla(request: Request[Any, Any, State], services: NamedDependency[Services]) -> Response[Any]:
     """Whether the caller's tenant was kept what it was promised."""
-    return await _reported(request, services, principal(request).tenant)
+    tenant = principal(request).tenant
+    headers = await services.limiter.count(tenant, "lookups")
+    return Response(await _reported(request, services, tenant), status_code=200, headers=headers)
 
 
 @get("/admin/v1/tenants/{tenant_id:str}/sla", opt=documents(None, _ANSWER) | needs(Role.OPERATOR))

@@ -1,4 +1,4 @@
-"""`trilemma calibrate`: a first policy without any traffic, from tasks whose answers can be checked."""
+"""`trilemma calibrate`: predictions without any traffic, learned from tasks whose answers can be checked."""
 
 from __future__ import annotations
 
@@ -79,26 +79,18 @@ def _learn(context: CliContext, *, and_publish: bool | None) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from gateway.cli.progress import progress_sink
+    from gateway.cli.train import print_training
     from gateway.learning.errors import LearningError
     from gateway.learning.train import train
-    from gateway.policyops.errors import PolicyOpsError
     from policies.errors import PolicyError
 
-    settings = context.settings()
-    if and_publish is None:
-        and_publish = settings.training.publish == "auto"
     try:
-        with progress_sink() as sink, failures(PolicyError, PolicyOpsError, SQLAlchemyError, OSError):
-            outcome = train(settings, context.paths, and_publish=and_publish, sink=sink)
+        with progress_sink() as sink, failures(PolicyError, SQLAlchemyError):
+            training = train(context.settings(), context.paths, and_publish=and_publish, sink=sink)
     except LearningError as error:
         click.echo(f"Nothing was learned: {error}", err=True)
         return
-    report = Path(outcome.report_file).with_suffix(".md")
-    if outcome.version is None:
-        click.echo(f"Nothing that was learned does better than what is in force; the report is {report}.", err=True)
-    else:
-        version = outcome.version
-        click.echo(f"Policy version {version.version} ({version.hash}) is {version.state}; see {report}.", err=True)
+    print_training(training, err=True)
 
 
 def _tasks(file: Path | None, items: int | None) -> TaskSet:

@@ -12,7 +12,7 @@ from backends.builder.machine import same_machine, this_machine
 from backends.models.manifest import Card, Manifest
 from backends.types import Variant
 
-__all__ = ("card_rows", "machine_note", "print_table")
+__all__ = ("busy_note", "card_rows", "machine_note", "print_table")
 
 _COLUMNS = (
     "variant",
@@ -25,7 +25,11 @@ _COLUMNS = (
     "cold start s",
     "MB",
     "best, worst",
+    "machine",
 )
+
+
+_NOTHING = ("-",) * 7
 
 
 def card_rows(found: Iterable[tuple[Variant, Manifest | None]]) -> list[tuple[str, ...]]:
@@ -49,6 +53,17 @@ def machine_note(found: Iterable[tuple[Variant, Manifest | None]]) -> str:
     )
 
 
+def busy_note(found: Iterable[tuple[Variant, Manifest | None]]) -> str:
+    """Which cards were measured while the machine was busy; empty where none was."""
+    busy = [variant.name for variant, manifest in found if manifest and manifest.card and manifest.card.busy]
+    if not busy:
+        return ""
+    return (
+        f"Measured while the machine was busy: {', '.join(busy)}. `trilemma serve` measures again when it is quiet, "
+        "`trilemma variants bench` at once."
+    )
+
+
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Write the table to standard output."""
     table = Table(*_COLUMNS, box=None, pad_edge=False)
@@ -61,9 +76,9 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
 def _row(variant: Variant, manifest: Manifest | None) -> tuple[str, ...]:
     head = (variant.name, variant.kind.value, variant.engine.value)
     if manifest is None:
-        return (*head, "missing" if variant.source.startswith("built:") else "-", *(["-"] * 6))
+        return (*head, "missing" if variant.source.startswith("built:") else "-", *_NOTHING)
     build = manifest.revision if manifest.stage == "final" else f"{manifest.revision} ({manifest.stage})"
-    return (*head, build, *(_figures(manifest.card) if manifest.card else ["-"] * 6))
+    return (*head, build, *(_figures(manifest.card) if manifest.card else _NOTHING))
 
 
 def _figures(card: Card) -> tuple[str, ...]:
@@ -75,4 +90,12 @@ def _figures(card: Card) -> tuple[str, ...]:
         f"{card.cold_start_s:.1f}",
         f"{card.resident_bytes / 1e6:.0f}",
         f"{shares[0][0]}, {shares[-1][0]}" if shares else "-",
+        _conditions(card),
     )
+
+
+def _conditions(card: Card) -> str:
+    """Whether the machine was busy; a dash for cards of releases that did not look."""
+    if card.conditions is None:
+        return "-"
+    return "busy" if card.busy else "quiet"

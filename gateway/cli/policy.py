@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from gateway.cli.context import CliContext, failures, print_json
 from gateway.cli.field_table import field_table
@@ -30,9 +31,9 @@ from policies.documents.findings import Severity
 from policies.documents.lint import errors_among
 from policies.documents.lint import lint as lint_text
 from policies.documents.schema import PolicyDocument
-from policies.errors import ArtifactError, DocumentError
+from policies.errors import DocumentError, PolicyError
 
-__all__ = ("policy",)
+__all__ = ("policy", "user_here")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -42,12 +43,12 @@ _file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_
 
 def _who_and_why(command: Command) -> Command:
     """The options of everything that changes what is in force."""
-    author = click.option("--author", default=_user, show_default="you", help="Who is doing it, for the history.")
+    author = click.option("--author", default=user_here, show_default="you", help="Who is doing it, for the history.")
     reason = click.option("--reason", required=True, help="Why, for whoever reads the history.")
     return author(reason(command))
 
 
-def _user() -> str:
+def user_here() -> str:
     """The name of whoever runs the command; containers may have none."""
     import getpass
 
@@ -231,19 +232,19 @@ def upgrade(context: CliContext, source: str, *, as_json: bool) -> None:
 def evaluate(context: CliContext, file: Path, *, as_json: bool) -> None:
     """Estimate the quality and the utility that the policy in FILE would have reached on the logged requests.
 
-    It decides with the estimators in force, unless the document pins others or says `estimators: none`. Exit code 1
+    A document without `estimators` is judged with those in force, `estimators: none` with cards only. Exit code 1
     when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from gateway.cli.policy_views import evaluated, print_evaluation
 
-    with failures(SQLAlchemyError, PolicyOpsError, DocumentError, ArtifactError):
-        found = evaluated(context, read_text(file), name=file.name)
+    with failures(SQLAlchemyError, PolicyOpsError, PolicyError):
+        estimators, found = evaluated(context, read_text(file), name=file.name)
     if as_json:
-        print_json(found)
+        print_json(msgspec.to_builtins(found) | {"estimators": estimators})
     else:
-        print_evaluation(found)
+        print_evaluation(found, estimators=estimators)
     if found.quality.problems:
         raise click.exceptions.Exit(1)
 

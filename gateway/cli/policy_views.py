@@ -34,6 +34,7 @@ __all__ = (
     "print_versions",
     "read_text",
     "shown",
+    "used_text",
 )
 
 
@@ -113,7 +114,11 @@ def estimators_text(version: Version) -> str:
     """Which estimators a version uses, in words."""
     from gateway.policyops.watcher import estimators_of
 
-    used = estimators_of(version)
+    return used_text(estimators_of(version))
+
+
+def used_text(used: str | dict[str, str] | None) -> str:
+    """What `estimators_used` returned, in words; None is that of a version that cannot be read."""
     if isinstance(used, dict):
         return "pinned: " + ", ".join(f"{kind} {content}" for kind, content in used.items())
     return used or "unknown: the text cannot be read"
@@ -147,43 +152,41 @@ def _when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def evaluated(context: CliContext, text: str, *, name: str) -> Evaluation:
-    """What a document's policy would have been worth on this installation's log."""
+def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Evaluation]:
+    """Which estimators a document's policy uses, and what it would have been worth on this installation's log."""
     from gateway.decisions.read import export
     from gateway.learning.train import candidates_at_rest
     from gateway.policyops.evaluate import evaluate_on_log
-    from gateway.policyops.served import Served
-    from policies.documents.compile import compile_document
+    from gateway.policyops.replayed import replayed
+    from policies.documents.compile import compile_document, estimators_used
     from policies.documents.schema import decode_document
 
     settings, paths = context.settings(), context.paths
-    document = decode_document(text, source_name=name)
-    policy = compile_document(document)
+    policy = compile_document(decode_document(text, source_name=name))
     candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
-        served = Served.under(policy, engine, variants=candidates)
-    return evaluate_on_log(export(paths.database_url(settings)), policy, candidates=candidates, served=served)
+        played = replayed(policy, engine, candidates=candidates, max_rows=settings.training.max_rows)
+    found = evaluate_on_log(
+        export(paths.database_url(settings)),
+        played.policy,
+        candidates=candidates,
+        estimator=lambda: played.estimator,
+        learn=played.learn,
+    )
+    return used_text(estimators_used(policy)), found
 
 
-def print_evaluation(found: Evaluation) -> None:
-    """What it was decided with, and for each reward one line an estimator, then what stands against believing it."""
-    click.echo(f"estimators: {_decided_with(found)}")
+def print_evaluation(found: Evaluation, *, estimators: str) -> None:
+    """For each reward one line an estimator, then what was left out, and what stands against believing it."""
+    click.echo(f"estimators: {estimators}")
     _print_report("quality", found.quality)
     if found.utility is not None:
         click.echo()
         _print_report("utility", found.utility)
-    told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(found.left_out.items()))
-    click.echo(f"left out: {told or 'nothing'}")
+    left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(found.left_out.items()))
+    click.echo(f"left out: {left_out or 'nothing'}")
     for problem in found.quality.problems:
         click.echo(f"not to be believed: {problem.detail}", err=True)
-
-
-def _decided_with(found: Evaluation) -> str:
-    if not found.learned:
-        return "none, cards and stated figures only"
-    if not found.estimators:
-        return "those before any training, taught by the log"
-    return ", ".join(f"{kind} {name}" for kind, name in sorted(found.estimators.items()))
 
 
 def _print_report(what: str, report: Report) -> None:

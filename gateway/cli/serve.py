@@ -14,7 +14,7 @@ import msgspec
 
 from backends import lifeline
 from backends.builder.build import is_built
-from backends.builder.machine import measured_here
+from backends.builder.machine import measured_quietly
 from backends.errors import BackendError
 from backends.models.store import Store
 from backends.supervisor.build import BuildPlan
@@ -31,6 +31,9 @@ from gateway.telemetry.logs import configure_logs
 __all__ = ("serve",)
 
 BACKLOG = 2048
+
+TRAINER_RESTART_S = 5.0
+"""Before the trainer starts, and starts again after it ended."""
 
 Tell = Callable[[str], None]
 
@@ -105,7 +108,7 @@ async def _supervise(
 
 
 def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildPlan | None:
-    """What is missing or was never measured, made by `trilemma variants build` in a process of its own."""
+    """What is missing, or not measured on this machine while it was quiet, for `trilemma variants build` to make."""
     minutes = settings.build.distill_minutes
     missing = [
         variant.name
@@ -113,25 +116,23 @@ def _build_plan(context: CliContext, settings: Settings, store: Store) -> BuildP
         if variant.engine is not Engine.OPENAI
         and not (
             is_built(variant, store=store, minutes=minutes)
-            and (variant.embeds_only or measured_here(store.current(variant.name)))
+            and (variant.embeds_only or measured_quietly(store.current(variant.name)))
         )
     ]
     if not missing or not settings.build.background:
         return None
     return BuildPlan(
-        argv=context.argv("gateway.cli", "variants", "build", "--progress", "json", *missing),
+        argv=context.argv("gateway.cli", "variants", "build", "--again-when-quiet", "--progress", "json", *missing),
         variants=missing,
     )
 
 
 def _training_plans(context: CliContext, settings: Settings) -> list[PeriodicPlan]:
-    """The trainer, by `trilemma train`, which itself looks whether enough is new."""
-    training = settings.training
-    if not training.enabled:
+    """The trainer, by `trilemma train --watch`, which looks for new evidence until it is stopped."""
+    if not settings.training.enabled:
         return []
-    publish = ["--publish"] if training.publish == "auto" else []
-    argv = context.argv("gateway.cli", "train", "--if-due", *publish)
-    return [PeriodicPlan(name="trainer", argv=argv, interval_s=training.interval_s)]
+    argv = context.argv("gateway.cli", "train", "--watch")
+    return [PeriodicPlan(name="trainer", argv=argv, interval_s=TRAINER_RESTART_S)]
 
 
 def _listen(server: ServerSettings) -> socket.socket:

@@ -10,10 +10,10 @@ import msgspec
 
 from backends.builder.machine import measured_here
 from backends.errors import BackendError
+from backends.models.manifest import Manifest
 from backends.models.store import Store
-from backends.progress import ProgressSink
 from backends.types import Engine, Variant
-from gateway.cli.cards import card_rows, machine_note, print_table
+from gateway.cli.cards import busy_note, card_rows, machine_note, print_table
 from gateway.cli.context import CliContext, failures, print_json
 from gateway.cli.progress import progress_sink
 from gateway.settings import Settings
@@ -39,9 +39,7 @@ def list_(context: CliContext, *, as_json: bool) -> None:
     if as_json:
         print_json([{"variant": variant, "manifest": manifest} for variant, manifest in found])
     else:
-        print_table(card_rows(found))
-        if note := machine_note(found):
-            click.echo(note)
+        _print(found)
 
 
 @variants.command()
@@ -69,6 +67,11 @@ def pull(context: CliContext, names: tuple[str, ...]) -> None:
 @click.option(
     "--cards/--no-cards", default=True, show_default=True, help="Measure each build that has no card of this machine."
 )
+@click.option(
+    "--again-when-quiet",
+    is_flag=True,
+    help="At the end, wait until the machine is quiet and measure anew what was measured while it was busy.",
+)
 @click.option("--progress", type=click.Choice(["auto", "json"]), default="auto", help="`json`: one object a line.")
 @click.pass_obj
 def build(
@@ -78,10 +81,12 @@ def build(
     recipe: str | None,
     minutes: float | None,
     cards: bool,
+    again_when_quiet: bool,
     progress: str,
 ) -> None:
     """Make variants that are missing (all, if none is named), then measure them. Resumes what was interrupted."""
     from backends.builder.build import build as build_one
+    from gateway.cli.measuring import Measuring
 
     settings, store = context.settings(), Store(context.paths.models)
     chosen = _chosen(settings, names)
@@ -91,11 +96,14 @@ def build(
     quick = [variant for variant in chosen if variant.source not in _SLOW_RECIPES]
     slow = [variant for variant in chosen if variant.source in _SLOW_RECIPES]
     with failures(BackendError), progress_sink("json" if progress == "json" else "auto") as sink:
+        measuring = Measuring(context.paths, sink=sink)
         for group in (quick, slow):
             for variant in group:
                 build_one(variant, variants=settings.variants, store=store, sink=sink, minutes=minutes)
             if cards:
-                _measure([v for v in group if not measured_here(store.current(v.name))], context, sink)
+                asyncio.run(measuring.measure([v for v in group if not measured_here(store.current(v.name))]))
+        if cards and again_when_quiet:
+            asyncio.run(measuring.measure_again(chosen))
 
 
 @variants.command()
@@ -103,16 +111,25 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
 @click.pass_obj
 def bench(context: CliContext, names: tuple[str, ...], *, as_json: bool) -> None:
-    """Measure built variants afresh on this machine: speed, memory, and quality on the checkable tasks."""
+    """Measure built variants afresh on this machine, in turns: speed, memory, and quality on the checkable tasks."""
+    from gateway.cli.measuring import Measuring
+
     store = Store(context.paths.models)
     chosen = _chosen(context.settings(), names)
     with failures(BackendError), progress_sink() as sink:
-        _measure(chosen, context, sink)
+        asyncio.run(Measuring(context.paths, sink=sink).measure(chosen))
     found = [(variant, store.current(variant.name)) for variant in chosen]
     if as_json:
         print_json({v.name: manifest.card for v, manifest in found if manifest})
     else:
-        print_table(card_rows(found))
+        _print(found)
+
+
+def _print(found: Sequence[tuple[Variant, Manifest | None]]) -> None:
+    print_table(card_rows(found))
+    for note in (machine_note(found), busy_note(found)):
+        if note:
+            click.echo(note)
 
 
 def _chosen(settings: Settings, names: Sequence[str]) -> list[Variant]:
@@ -122,16 +139,3 @@ def _chosen(settings: Settings, names: Sequence[str]) -> list[Variant]:
         if name not in known:
             raise click.UsageError(f"there is no local variant `{name}`; known: {', '.join(known)}")
     return [variant for name, variant in known.items() if not names or name in names]
-
-
-def _measure(chosen: Sequence[Variant], context: CliContext, sink: ProgressSink) -> None:
-    from backends.builder.card import measure
-    from backends.supervisor.launch import LaunchPad
-
-    store = Store(context.paths.models)
-    for variant in chosen:
-        if variant.embeds_only:
-            continue  # A card is about answers.
-        built = store.build(variant.name)
-        spec = LaunchPad(store, context.paths.run / "bench").spec(variant, revision=built.manifest.revision)
-        store.write_card(variant.name, asyncio.run(measure(spec, sink=sink)), revision=built.manifest.revision)

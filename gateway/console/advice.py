@@ -39,6 +39,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "parse": _OURS,
         "terms": _OURS,
         "limits": _REDIS,
+        "checks": "A check was new, and large or one of many: callers that repeat their checks do not wait for this.",
         "flight": "An identical request was being answered, and this one waited for the same answer: see that one.",
         "cache": _CACHE,
         "likeness": _CACHE,

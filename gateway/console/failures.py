@@ -13,7 +13,14 @@ from litestar.response import Redirect
 from gateway.api.request_id import request_id
 from gateway.console.cookies import from_elsewhere
 from gateway.console.render import page
-from gateway.errors import ApiError, AuthenticationError, InternalError, InvalidRequestError, NotFoundError
+from gateway.errors import (
+    ApiError,
+    AuthenticationError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    PayloadTooLargeError,
+)
 from gateway.services import Services
 
 __all__ = ("HANDLERS",)
@@ -64,6 +71,8 @@ def _http_error(request: Asked, error: HTTPException) -> Response[Any]:
     known: ApiError
     if error.status_code in {404, 405}:
         known = NotFoundError(f"the console has no page for {request.method} {request.url.path}")
+    elif error.status_code == 413:
+        known = PayloadTooLargeError("what was sent is larger than this page accepts", param="body")
     elif error.status_code < 500:
         known = InvalidRequestError(error.detail)
     else:

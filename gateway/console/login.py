@@ -29,6 +29,8 @@ HOME = "/console"
 UNKNOWN = "This key is not in force: it is mistyped, unknown, expired or revoked."
 MAX_KEY_CHARS = 200
 MAX_TARGET_CHARS = 2000
+MAX_FORM_BYTES = 16 * 1024
+"""Of the one form that is read before its sender is known."""
 
 Asked = Request[Any, Any, State]
 
@@ -56,7 +58,7 @@ async def login_page(request: Asked, services: NamedDependency[Services]) -> Res
     return page(request, "login.html", target=safe_target(request.query_params.get("next")), problem="")
 
 
-@post("/login", opt=OPEN, status_code=200)
+@post("/login", opt=OPEN, status_code=200, request_max_body_size=MAX_FORM_BYTES)
 async def sign_in(request: Asked, services: NamedDependency[Services]) -> Response[Any]:
     """Begin a session, for a key of an operator or administrator."""
     fields = await form_of(request)

@@ -74,6 +74,7 @@ def tenant_facts(tenant: Tenant) -> tuple[Fact, ...]:
     cache = tenant.semantic_cache
     return (
         Fact(name="Requests per minute", value=_most(quotas.requests_per_min)),
+        Fact(name="Judgements per minute", value=_most(quotas.feedback_per_min or quotas.requests_per_min)),
         Fact(name="Tokens per minute", value=_most(quotas.tokens_per_min)),
         Fact(name="At the same time", value=_most(quotas.concurrent)),
         Fact(name="Highest tier", value=tenant.max_service_tier),

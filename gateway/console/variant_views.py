@@ -35,6 +35,8 @@ class VariantCard(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[Fact, ...]
     measured_on: str
     measured_at_s: float | None
+    busy_note: str
+    """What else the machine did while it was measured; empty where it was quiet, or that is not known."""
     can_start: bool
     can_stop: bool
 
@@ -61,6 +63,7 @@ def variant_card(view: VariantView, hour: Hour | None) -> VariantCard:
         tasks=() if card is None else tuple(_task(name, s.correct, s.total) for name, s in card.tasks.items()),
         measured_on="" if card is None else f"{card.machine.cpu}, {card.machine.cores} cores",
         measured_at_s=None if card is None else card.measured_at_s,
+        busy_note="" if card is None else _busy_note(card),
         can_start=local and status.state in _STARTABLE,
         can_stop=local and status.state in _STOPPABLE,
     )
@@ -115,6 +118,17 @@ def _measured(card: Card) -> tuple[Fact, ...]:
         Fact(name="Start, cold", value=seconds(card.cold_start_s)),
         Fact(name="Eight together", value=f"{card.batch_tokens_per_s:.0f} tokens/s"),
         Fact(name="Resident", value=bytes_of(card.resident_bytes)),
+    )
+
+
+def _busy_note(card: Card) -> str:
+    conditions = card.conditions
+    if conditions is None or not conditions.busy:
+        return ""
+    return (
+        f"Measured while the machine was busy: others took {percent(conditions.others_cpu)} of its processors, "
+        f"{percent(conditions.stolen_cpu)} were stolen, and turns differed by {percent(conditions.spread)}. "
+        "It is measured again when the machine is quiet."
     )
 
 

@@ -1,7 +1,8 @@
 """The writer: rows are taken without waiting, and written in batches on a thread of their own.
 
 Ownership: `record` hands a row over for good. It is written once, retried while the database refuses, and dropped
-only when the buffer is full, oldest first, which `stats` counts. A request never waits for the log and never fails
+only when the buffer is full, oldest first, which `stats` counts. A judgement takes the place of an earlier one of its
+kind that is not written yet, so that repeating one fills nothing. A request never waits for the log and never fails
 because of it. A killed process loses at most what was recorded within `flush_interval_s`.
 """
 
@@ -9,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -22,12 +22,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.read import choices, find
 from gateway.decisions.schema import open_engine
-from gateway.decisions.types import DecisionRow, Record, Row
+from gateway.decisions.types import DecisionRow, ObservationRow, Record, Row
 from gateway.decisions.write import insert
+from policies.signals import subject
 
 __all__ = ("DecisionLog", "LogStats")
 
 T = TypeVar("T")
+Key = tuple[type[Row], str, str, str]
 
 MAX_BATCH_ROWS = 500
 MAX_BACK_OFF_S = 10.0
@@ -72,8 +74,8 @@ class DecisionLog:
         self._engine = open_engine(url)
         self._flush_interval_s = flush_interval_s
         self._max_backlog = max_backlog
-        self._rows: deque[Row] = deque()
-        self._batch: list[Row] = []
+        self._rows: OrderedDict[Key, Row] = OrderedDict()
+        self._batch: dict[Key, Row] = {}
         """Rows being written; not in `_rows` meanwhile."""
         self._written = self._dropped = self._refused = self._failures = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decision-log")
@@ -104,7 +106,7 @@ class DecisionLog:
 
     def record(self, row: Row) -> None:
         """Take a row; returns at once."""
-        self._rows.append(row)
+        self._rows[_key(row)] = row
         self._trim()
         if self._follow is not None:
             self._follow(row)
@@ -138,9 +140,10 @@ class DecisionLog:
         Raises:
             SQLAlchemyError: The database cannot be read.
         """
-        for row in itertools.chain(self._batch, self._rows):
-            if isinstance(row, DecisionRow) and row.decision_id == decision_id:
-                return row.tenant
+        key = (DecisionRow, decision_id, "", "")
+        row = self._batch.get(key) or self._rows.get(key)
+        if isinstance(row, DecisionRow):
+            return row.tenant
         found = await self._run(lambda: find(self._engine, decision_id))
         return None if found is None else found.decision.tenant
 
@@ -167,22 +170,24 @@ class DecisionLog:
 
     def _trim(self) -> None:
         while len(self._rows) > self._max_backlog:
-            self._rows.popleft()
+            self._rows.popitem(last=False)
             self._dropped += 1
 
     async def _write_batch(self, size: int) -> int:
         """Write the oldest rows; put them back in their place if that fails. Returns how many there were."""
-        batch = self._batch = [self._rows.popleft() for _ in range(min(size, len(self._rows)))]
+        batch = self._batch = dict(self._rows.popitem(last=False) for _ in range(min(size, len(self._rows))))
         try:
-            refused = await self._run(lambda: insert(self._engine, batch))
+            refused = await self._run(lambda: insert(self._engine, list(batch.values())))
         except BaseException:
             # Written or not, when cancelled: inserting a row again does nothing, so putting all back is safe.
-            self._rows.extendleft(reversed(batch))
+            for key in reversed(batch):
+                self._rows.setdefault(key, batch[key])
+                self._rows.move_to_end(key, last=False)
             self._trim()
             self._failures += 1
             raise
         finally:
-            self._batch = []
+            self._batch = {}
         self._written += len(batch) - refused
         self._refused += refused
         return len(batch)
@@ -204,3 +209,10 @@ class DecisionLog:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _key(row: Row) -> Key:
+    """What there is one row of."""
+    if isinstance(row, ObservationRow):
+        return ObservationRow, row.decision_id, row.source, subject(row.source, row.name)
+    return type(row), row.decision_id, "", ""

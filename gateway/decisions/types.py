@@ -1,4 +1,7 @@
-"""The rows of the log. Insert-only: a decision without an outcome was in flight when its process was killed.
+"""The rows of the log. A decision without an outcome was in flight when its process was killed.
+
+Decisions and outcomes are inserted and never changed. A judgement replaces an earlier one of the same decision,
+source and subject (`policies.signals.subject`).
 
 Stored text stays readable: JSON columns hold plain values, and readers ignore keys they do not know. No row holds a
 prompt or an answer.
@@ -113,7 +116,7 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObservationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One judgement of an answer's quality."""
+    """One judgement of an answer's quality; it replaces an earlier one of the same source and subject."""
 
     observation_id: str
     decision_id: str

@@ -1,4 +1,4 @@
-"""Inserting rows, each at most once however often it is tried."""
+"""Writing rows, each at most once however often it is tried; a judgement replaces an earlier one of its kind."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gateway.decisions.schema import decisions, observations, outcomes
 from gateway.decisions.types import DecisionRow, ObservationRow, OutcomeRow, Row
 from policies.features.stored import to_stored
 from policies.features.types import Features
+from policies.signals import subject
 
 __all__ = ("insert",)
 
@@ -25,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 def insert(engine: Engine, rows: Sequence[Row]) -> int:
-    """Insert rows in one transaction; those already there are left as they are.
+    """Write rows in one transaction; decisions and outcomes already there are left as they are.
+
+    Of judgements with the same decision, source and subject the latest stays, in whatever order they are written.
 
     A row that the database can never take, such as one with a number out of its range, is left out: it must not hold
     up the others.
@@ -63,7 +66,20 @@ def _insert_all(engine: Engine, rows: Iterable[Row]) -> None:
     dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
     with engine.begin() as connection:
         for table, values in by_table.items():
-            connection.execute(dialect.insert(table).on_conflict_do_nothing(), values)
+            statement = dialect.insert(table)
+            if table is observations:
+                connection.execute(_last_one_counts(statement), values)
+            else:
+                connection.execute(statement.on_conflict_do_nothing(), values)
+
+
+def _last_one_counts(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+    new, key = statement.excluded, [column.name for column in observations.primary_key]
+    return statement.on_conflict_do_update(
+        index_elements=key,
+        set_={column.name: new[column.name] for column in observations.columns if column.name not in key},
+        where=observations.c.created_at_s <= new.created_at_s,
+    )
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -71,6 +87,8 @@ def _plain(row: Row) -> dict[str, Any]:
     if isinstance(row, DecisionRow) and isinstance(row.features, Features):
         row = msgspec.structs.replace(row, features=to_stored(row.features))
     columns: dict[str, Any] = msgspec.to_builtins(row)
+    if isinstance(row, ObservationRow):
+        columns["subject"] = subject(row.source, row.name)
     return {name: _storable(value) for name, value in columns.items()}
 
 

@@ -5,20 +5,17 @@ Answers of the cascade itself are of no use here: the second variant was asked o
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from gateway.decisions.schema import decisions, observations, outcomes
 from gateway.decisions.types import Ending, ObservationSource
+from policies.escalation import Escalation
 from policies.policy import Cascade
 from policies.training.cascade import Threshold, learn_threshold
 
-__all__ = ("learn_cascade", "with_threshold")
-
-_DIGITS = 4
-"""Of what goes into a document; people read it."""
+__all__ = ("escalation_of", "learn_cascade")
 
 
 def learn_cascade(engine: Engine, cascade: Cascade, *, since_s: float | None = None) -> Threshold | None:
@@ -43,13 +40,14 @@ def learn_cascade(engine: Engine, cascade: Cascade, *, since_s: float | None = N
     return learn_threshold(*np.array(pairs, np.float64).T)
 
 
-def with_threshold(cascade: Cascade, learned: Threshold) -> Cascade:
-    """The same cascade, escalating as was learned."""
-    return msgspec.structs.replace(
-        cascade,
-        threshold=round(learned.threshold, _DIGITS),
-        escalates=round(learned.escalates, _DIGITS),
-        recovers=round(learned.recovers, _DIGITS),
+def escalation_of(cascade: Cascade, learned: Threshold) -> Escalation:
+    """What was learned, with the variants it was learned for."""
+    return Escalation(
+        first=cascade.first,
+        then=cascade.then,
+        threshold=learned.threshold,
+        escalates=learned.escalates,
+        recovers=learned.recovers,
     )
 
 

@@ -22,6 +22,7 @@ from gateway.learning.online import OnlineLearner
 from gateway.learning.store import EstimatorStore
 from gateway.policyops.active import ActivePolicy
 from policies.errors import ArtifactError
+from policies.escalation import Escalation
 from policies.estimators.base import Estimator
 from policies.estimators.card import CardEstimator
 from policies.estimators.latency import CARD, LatencyModel
@@ -29,11 +30,11 @@ from policies.learner.fit import Fit, first_fit
 from policies.policy import LearnedUse
 from policies.samples import Sample
 
-__all__ = ("ANSWERS", "LATENCY", "ActiveEstimator", "EstimatorStats")
+__all__ = ("ANSWERS", "CASCADE", "LATENCY", "ActiveEstimator", "EstimatorStats")
 
 T = TypeVar("T")
 
-ANSWERS, LATENCY = "answers", "latency"
+ANSWERS, LATENCY, CASCADE = "answers", "latency", "cascade"
 """The kinds of what is learned."""
 
 LOOK_EVERY_S = 0.5
@@ -93,9 +94,12 @@ class ActiveEstimator:
     @property
     def current(self) -> Estimator:
         """The estimator in force."""
-        if self._off or self._policies.current.learning is LearnedUse.NONE:
-            return _CARDS
-        return self._online.learner
+        return _CARDS if self._nothing_learned else self._online.learner
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """Content hash by kind of what decides now; a kind that is not named is as it was before any training."""
+        return {} if self._nothing_learned else dict(self._in_force)
 
     @property
     def tried(self) -> Mapping[str, int]:
@@ -105,7 +109,11 @@ class ActiveEstimator:
     @property
     def stats(self) -> EstimatorStats:
         """How following goes."""
-        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self._in_force))
+        return EstimatorStats(switches=self._online.switches, failures=self._failures, in_force=dict(self.in_force))
+
+    @property
+    def _nothing_learned(self) -> bool:
+        return self._off or self._policies.current.learning is LearnedUse.NONE
 
     async def refresh(self) -> None:
         """Put in force what policy and database say. Never raises."""
@@ -124,17 +132,28 @@ class ActiveEstimator:
             await self.refresh()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def restored(self, learner_fit: str) -> None:
-        """A snapshot was restored that was taken under this fit."""
-        if learner_fit:
-            self._in_force[ANSWERS] = learner_fit
+    @property
+    def latency(self) -> str:
+        """Content hash of what the learner predicts times by, whether it decides or not; empty for cards."""
+        return self._in_force.get(LATENCY, "")
+
+    def restored(self, *, answers: str, latency: str) -> None:
+        """The learner is one of a snapshot, which was taken under these."""
+        self._note(ANSWERS, answers)
+        self._note(LATENCY, latency)
 
     async def _follow(self) -> None:
         learned = await asyncio.to_thread(self._learned)
         policy = self._policies.current
         self._off = learned.off
         self._online.inherit({trial.variant: trial.parent for trial in policy.trials if trial.parent is not None})
-        wanted = trainings.used_by(policy, learned.in_force)
+        # What is not used for now is kept: it goes on learning, and is there at once when it is used again.
+        wanted = {**learned.in_force, **policy.estimators}
+        cascade = wanted.get(CASCADE, "")
+        if cascade != self._in_force.get(CASCADE, "") and cascade not in self._refused:
+            await self._use_cascade(cascade)
+        if learned.off:
+            return
         latency = wanted.get(LATENCY, "")
         if latency != self._in_force.get(LATENCY, "") and latency not in self._refused:
             await self._use_latency(latency)
@@ -147,6 +166,16 @@ class ActiveEstimator:
         if model is not None:
             self._online.replace_latency(model)
             self._note(LATENCY, name)
+
+    async def _use_cascade(self, name: str) -> None:
+        if not name:
+            self._policies.learn(None)
+            self._note(CASCADE, name)
+            return
+        read = lambda: Escalation.from_artifact(self._store.get(name, kind=CASCADE))  # noqa: E731
+        if (escalation := await self._read(name, read, None)) is not None:
+            self._policies.learn(escalation)
+            self._note(CASCADE, name)
 
     async def _use_answers(self, name: str) -> None:
         fit = await self._read(

@@ -23,7 +23,7 @@ from policies.learner.fit import Fit
 from policies.learner.learner import Learner
 from policies.learner.posterior import solve
 from policies.samples import Sample
-from policies.signals import label
+from policies.signals import label, subject
 from policies.types import CandidateState
 
 __all__ = ("OnlineLearner",)
@@ -45,7 +45,7 @@ class _Recent:
     sample: Sample | None = None
     """Once it was answered in a way that teaches something."""
     judgements: dict[tuple[str, str], ObservationRow] = field(default_factory=dict)
-    """The latest of each source and name."""
+    """The latest of each source and subject."""
 
 
 class OnlineLearner:
@@ -65,7 +65,7 @@ class OnlineLearner:
         """Samples since a successor began to be built; None while none is."""
         self._touched: OrderedDict[str, None] = OrderedDict()
         """Tenants that were learned about since their posteriors were looked at."""
-        self._wake = asyncio.Event()
+        self._wake, self._settling = asyncio.Event(), asyncio.Lock()
         self.switches = 0
         """Times that another fit was put in force."""
 
@@ -136,12 +136,13 @@ class OnlineLearner:
 
     async def settle(self) -> None:
         """Renew every posterior that is due; returns when none is."""
-        while self._touched:
-            tenant, _ = self._touched.popitem(last=False)
-            learner = self._learner
-            for job in learner.jobs(tenant):
-                posterior = await asyncio.to_thread(solve, job.problem)
-                learner.take(job, posterior)
+        async with self._settling:
+            while self._touched:
+                tenant, _ = self._touched.popitem(last=False)
+                learner = self._learner
+                for job in learner.jobs(tenant):
+                    posterior = await asyncio.to_thread(solve, job.problem)
+                    learner.take(job, posterior)
 
     async def keep(self) -> None:
         """Renew posteriors whenever something was learned, for ever."""
@@ -161,7 +162,7 @@ class OnlineLearner:
             recent.sample = _sample(recent.decision, row)
             self._learn(recent)
         else:
-            recent.judgements[row.source, row.name] = row
+            recent.judgements[row.source, subject(row.source, row.name)] = row
             self._learn(recent)
 
     def _decided(self, row: DecisionRow) -> None:

@@ -7,18 +7,21 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+import msgspec
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.learning import trainings
-from gateway.learning.estimators import ANSWERS, COUNTED_ROWS, ActiveEstimator
+from gateway.learning.change_requests import ChangeRequests
+from gateway.learning.estimators import ANSWERS, COUNTED_ROWS, LATENCY, ActiveEstimator
 from gateway.learning.following import LogFollower
 from gateway.learning.online import OnlineLearner
-from gateway.learning.snapshots import Restored, SnapshotFile, restored
+from gateway.learning.snapshots import Note, Restored, SnapshotFile, restored
 from gateway.learning.store import EstimatorStore
 from gateway.learning.tail import LogTail
 from gateway.paths import StatePaths
 from policies.errors import ArtifactError
+from policies.estimators.latency import LatencyModel
 from policies.learner.fit import Fit, first_fit
 
 __all__ = ("open_learning",)
@@ -48,10 +51,10 @@ async def open_learning(
         process: Names this process among those of the machine.
     """
     known = await asyncio.to_thread(_restored, engine, paths)
-    tail = LogTail(engine, variants=variants, position=None if known is None else known.position)
+    tail = LogTail(engine, variants=variants, position=None if known is None else known.note.position)
     if known is not None:
         online.restore(known.learner)
-        estimators.restored(known.learner.fit.hash)
+        estimators.restored(answers=known.learner.fit.hash, latency=known.note.latency)
     await estimators.refresh()
     if known is None:
         try:
@@ -59,12 +62,17 @@ async def open_learning(
         except SQLAlchemyError as error:
             logger.warning("what the log holds is not learned from yet: %s", error)
     follower = LogFollower(tail, online.deliver)
-    snapshot = SnapshotFile(paths.learned, process=process, state=lambda: (online.learner, follower.position))
+
+    def state() -> Restored:
+        return Restored(online.learner, Note(position=follower.position, latency=estimators.latency))
+
+    snapshot = SnapshotFile(paths.learned, process=process, state=state)
     stack.push_async_callback(snapshot.write)
     await follower.start()
     stack.push_async_callback(follower.aclose)
     await online.settle()
-    for work in (online.keep(), estimators.watch(), snapshot.keep()):
+    requests = ChangeRequests(engine, lambda: online.learner.changes)
+    for work in (online.keep(), estimators.watch(), snapshot.keep(), requests.keep()):
         task = asyncio.ensure_future(work)
         stack.push_async_callback(_ended, task)
 
@@ -83,7 +91,21 @@ def _restored(engine: Engine, paths: StatePaths) -> Restored | None:
         return Fit.from_artifact(store.get(name, kind=ANSWERS), hash_=name) if name else first_fit()
 
     try:
-        return restored(paths.learned, fit=fit)
+        known = restored(paths.learned, fit=fit)
+        return None if known is None else _with_times(known, store)
     except (ArtifactError, SQLAlchemyError) as error:
         logger.warning("no snapshot is restored: %s", error)
         return None
+
+
+def _with_times(known: Restored, store: EstimatorStore) -> Restored:
+    """The learner with the times that its corrections are about; without corrections where these are gone."""
+    learner, note = known
+    if not note.latency:
+        return known
+    try:
+        learner.latency = LatencyModel.from_artifact(store.get(note.latency, kind=LATENCY))
+    except ArtifactError:
+        learner.corrections.clear()
+        return Restored(learner, msgspec.structs.replace(note, latency=""))
+    return known

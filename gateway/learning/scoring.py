@@ -1,7 +1,7 @@
-"""The process that holds answers against checks: `python -m gateway.learning.scoring`, JSON lines in and out.
+"""The process that compiles and applies checks: `python -m gateway.learning.scoring`, JSON lines in and out.
 
-Python's `re` cannot be interrupted and holds the interpreter lock, and a schema may branch without end. Here the
-kernel ends the process once a check has used up its processor time; its parent sees that and starts another one.
+Compiling a pattern or a schema holds the interpreter lock, and a schema may branch without end. Here the kernel ends
+the process once a check has used up its processor time; its parent sees that and starts another one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import sys
 
 import msgspec
 
-from policies.checks import Check, score
+from policies.checks import Check, CheckError, score, verify
 
-__all__ = ("Score", "Task", "main")
+__all__ = ("Fault", "Reply", "Task", "main", "reply")
 
 CPU_S = 0.5
 """Processor seconds of one check; ordinary ones take microseconds."""
@@ -27,17 +27,41 @@ NICENESS = 10
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer and what to hold it against."""
+    """A check, and the answer to score by it."""
 
     check: Check
-    text: str
+    text: str | None = None
+    """None: only verify the check."""
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it."""
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a check cannot be used."""
 
-    score: float | None
-    """In [0, 1]; None where the check cannot be carried out."""
+    field: str
+    """The part of the check to blame."""
+    message: str
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The result of a task."""
+
+    score: float | None = None
+    """In [0, 1]; None where nothing was scored."""
+    fault: Fault | None = None
+    """None where the check can be used."""
+
+
+def reply(task: Task) -> Reply:
+    """Verify the check of a task, or score its answer."""
+    try:
+        if task.text is not None:
+            return Reply(score=score(task.check, task.text))
+        verify(task.check)
+    except CheckError as error:
+        return Reply(fault=Fault(field=error.field, message=str(error)))
+    except (ValueError, MemoryError, RecursionError) as error:
+        return Reply(fault=Fault(field="", message=str(error)))
+    return Reply()
 
 
 def main() -> None:
@@ -49,12 +73,9 @@ def main() -> None:
     for line in sys.stdin.buffer:
         task = decoder.decode(line)
         signal.setitimer(signal.ITIMER_PROF, CPU_S)  # SIGPROF is left as it is: it ends the process.
-        try:
-            found = score(task.check, task.text)
-        except (ValueError, MemoryError, RecursionError):
-            found = None
+        found = reply(task)
         signal.setitimer(signal.ITIMER_PROF, 0.0)
-        sys.stdout.buffer.write(encoder.encode(Score(score=found)) + b"\n")
+        sys.stdout.buffer.write(encoder.encode(found) + b"\n")
         sys.stdout.buffer.flush()
 
 

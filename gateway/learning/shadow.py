@@ -18,6 +18,7 @@ from backends.errors import BackendError
 from gateway.clock import Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import ObservationRow, ObservationSource
+from gateway.learning.backlog import FairBacklog
 from gateway.learning.checks import Judged
 from gateway.learning.reference import Answer, ask, choose, may_see
 from gateway.routing.catalogue import Catalogue
@@ -29,6 +30,7 @@ from policies.signals import WEIGHTS, similarity
 __all__ = ("Shadow", "ShadowStats")
 
 MAX_WAITING = 32
+MAX_WAITING_PER_TENANT = 16
 PATIENCE_S = 120.0
 """A question that could not be put for so long is dropped."""
 
@@ -65,7 +67,7 @@ class _Question:
 
 
 class Shadow:
-    """A bounded queue of questions to the reference, put one by one."""
+    """A bounded backlog of questions to the reference, put one by one, tenants in turns."""
 
     def __init__(
         self,
@@ -81,14 +83,14 @@ class Shadow:
         self._clock = clock
         self._settings = settings
         self._rng = rng
-        self._waiting: asyncio.Queue[_Question] = asyncio.Queue(MAX_WAITING)
+        self._waiting: FairBacklog[_Question] = FairBacklog(per_tenant=MAX_WAITING_PER_TENANT, total=MAX_WAITING)
         self._stats = ShadowStats()
         self._work: asyncio.Task[None] | None = None
 
     @property
     def stats(self) -> ShadowStats:
         """How the questions are doing."""
-        return msgspec.structs.replace(self._stats, waiting=self._waiting.qsize())
+        return msgspec.structs.replace(self._stats, waiting=len(self._waiting))
 
     def samples(self, request: ValidRequest) -> bool:
         """Whether to ask the reference too; only requests that have one answer, decoded greedily."""
@@ -101,13 +103,9 @@ class Shadow:
         reference = choose(self._catalogue.views(), stated=self._settings.reference)
         if reference is None or reference == exchange.variant or not may_see(exchange.decision, reference):
             return
-        try:
-            question = _Question(answer=answer, reference=reference, since_s=self._clock.monotonic_s())
-            self._waiting.put_nowait(question)
-        except asyncio.QueueFull:
-            self._stats.dropped += 1
-            return
-        if self._work is None:
+        question = _Question(answer=answer, reference=reference, since_s=self._clock.monotonic_s())
+        self._stats.dropped += len(self._waiting.put(answer.request.tenant, question))
+        if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
@@ -117,8 +115,9 @@ class Shadow:
             await asyncio.gather(self._work, return_exceptions=True)
 
     async def _run(self) -> None:
-        while True:
-            question = await self._waiting.get()
+        """Until nothing waits."""
+        while (taken := self._waiting.take()) is not None:
+            _, question = taken
             try:
                 if await self._quiet(question):
                     await self._put(question)

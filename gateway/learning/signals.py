@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.learning.checks import AnswerChecks, CheckStats, Judged
+from gateway.learning.checks import MAX_CHOICES, AnswerChecks, CheckStats, Judged
 from gateway.learning.shadow import Shadow, ShadowStats
 from gateway.learning.transcript import Transcript
 from gateway.routing.exchange import Exchange
@@ -38,13 +38,23 @@ class Signals:
         sampled = self._shadow.samples(request)
         return Transcript(sampled=sampled) if checked or sampled else None
 
+    def begun(self, exchange: Exchange) -> None:
+        """Note what of an answer will not be checked as far as that is known before its end."""
+        request = exchange.request
+        if request.all_checks and request.choices > MAX_CHOICES:
+            exchange.unchecked = ("choices",)
+
     def answered(self, exchange: Exchange) -> None:
-        """Judge an answer that is complete; returns at once."""
+        """Judge an answer that is complete; returns at once, and notes what of it is not checked."""
         transcript = exchange.transcript
-        if transcript is None or not (texts := transcript.texts):
+        if transcript is None:
+            return
+        if transcript.too_long:
+            exchange.unchecked = self._checks.too_long(exchange.request)
+        if not (texts := transcript.texts):
             return
         answer = Judged(decision_id=exchange.decision_id, request=exchange.request, texts=texts)
-        self._checks.add(answer)
+        exchange.unchecked = self._checks.add(answer)
         if transcript.sampled:
             self._shadow.add(answer, exchange)
 

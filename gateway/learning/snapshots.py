@@ -24,7 +24,7 @@ from policies.learner.fit import Fit
 from policies.learner.learner import Learner
 from policies.learner.snapshot import Snapshot, decode, encode, taken
 
-__all__ = ("EVERY_S", "Restored", "SnapshotFile", "restored")
+__all__ = ("EVERY_S", "Note", "Restored", "SnapshotFile", "restored")
 
 EVERY_S = 30.0
 """Between two writes, where something was learned meanwhile."""
@@ -34,23 +34,32 @@ SUFFIX = ".snapshot"
 logger = logging.getLogger(__name__)
 
 
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept beside a learner."""
+
+    position: Position
+    """How far the log was followed for it."""
+    latency: str = ""
+    """Content hash of what its times were predicted by, and so of what its corrections are about; empty for cards."""
+
+
 class Restored(NamedTuple):
     """What a snapshot held."""
 
     learner: Learner
-    position: Position
+    note: Note
 
 
 class SnapshotFile:
     """One process's file. For the event loop's thread only."""
 
-    def __init__(self, directory: Path, *, process: str, state: Callable[[], tuple[Learner, Position]]) -> None:
+    def __init__(self, directory: Path, *, process: str, state: Callable[[], Restored]) -> None:
         """Prepare; nothing is written yet.
 
         Args:
             directory: Of the snapshots of all processes.
             process: Names this one.
-            state: What to write: the learner in force, and how far the log was followed for it.
+            state: What to write.
         """
         self._file = directory / f"{process}{SUFFIX}"
         self._state = state
@@ -58,11 +67,11 @@ class SnapshotFile:
 
     async def write(self) -> None:
         """Write what is known now, if that is more than what was written; never raises for the disk's sake."""
-        learner, position = self._state()
+        learner, note = self._state()
         mark = (learner.fit.hash, learner.answered, learner.judged)
         if mark == self._written or not learner.answered:
             return
-        snapshot = taken(learner, note=msgspec.json.encode(position))
+        snapshot = taken(learner, note=msgspec.json.encode(note))
         try:
             await asyncio.to_thread(_write, self._file, snapshot)
             self._written = mark
@@ -81,7 +90,7 @@ def restored(directory: Path, *, fit: Callable[[], Fit]) -> Restored | None:
     for file in sorted(directory.glob(f"*{SUFFIX}"), key=_age, reverse=True):
         try:
             learner, note = decode(file.read_bytes(), fit=fit())
-            return Restored(learner, msgspec.json.decode(note, type=Position))
+            return Restored(learner, msgspec.json.decode(note, type=Note))
         except (OSError, ArtifactError, msgspec.MsgspecError) as error:
             logger.info("snapshot %s is passed over: %s", file.name, error)
     return None

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from backends.builder.tasks import MAX_TOKENS, TASK_SET, HasJson, Item, items
-from policies.checks import AnswerCheck, Check, Checks, PatternCheck, SchemaCheck
+from policies.checks import AnswerCheck, Check, Checks, PatternCheck, SchemaCheck, verify
 
 __all__ = ("TaskFileError", "TaskItem", "TaskSet", "built_in", "read_tasks")
 
@@ -105,13 +105,20 @@ def read_tasks(data: bytes, *, name: str) -> TaskSet:
 
 def _read(line: bytes, number: int) -> TaskItem:
     try:
-        fields: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-        if "question" not in fields:
-            return msgspec.convert(fields, TaskItem)
-        asked = msgspec.convert(fields, _Question)
-        return TaskItem(id=str(number), prompt=asked.question, checks=(_right_answer(asked.answer),))
+        item = _item(line, number)
+        for check in item.checks:
+            verify(check)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise TaskFileError(f"line {number}: {error}") from None
+    return item
+
+
+def _item(line: bytes, number: int) -> TaskItem:
+    fields: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+    if "question" not in fields:
+        return msgspec.convert(fields, TaskItem)
+    asked = msgspec.convert(fields, _Question)
+    return TaskItem(id=str(number), prompt=asked.question, checks=(_right_answer(asked.answer),))
 
 
 def _right_answer(answer: str) -> Check:
@@ -122,12 +129,12 @@ def _right_answer(answer: str) -> Check:
     # Thousands may be set apart by commas; `18`, `18.` and `18.0` are one number, `1.18` and `180` are others.
     digits = ",?".join(re.escape(digit) for digit in whole)
     decimals = re.escape("." + part.rstrip("0")) + "0*" if part.strip("0") else r"(?:\.0*)?"
-    return PatternCheck(pattern=rf"(?<![\d.,]){digits}{decimals}\D*\Z", name="number")
+    return PatternCheck(pattern=rf"(?:^|[^\d.,]){digits}{decimals}\D*\z", name="number")
 
 
 def _check(item: Item) -> Check:
     if not isinstance(item.expect, HasJson):
-        return PatternCheck(pattern=item.expect.pattern)
+        return PatternCheck(pattern=item.expect.pattern, absent=item.expect.absent)
     fields = {name: {"anyOf": _same(value)} for name, value in item.expect.fields.items()}
     return SchemaCheck(schema={"properties": fields, "required": list(fields)}, place="anywhere")
 

@@ -1,11 +1,11 @@
-"""One training: read the log, fit, keep what is better, store it, and write down what it came to."""
+"""One training: read the log, fit, put in force what is better, and write down what it came to."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import msgspec
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from backends.models.store import Store
@@ -13,53 +13,33 @@ from backends.progress import Progress, ProgressSink, silent
 from backends.types import Engine as EngineKind
 from backends.types import VariantStatus, WorkerState
 from gateway.clock import SYSTEM_CLOCK, Clock
+from gateway.decisions.database_clock import database_now
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.schema import open_engine
-from gateway.learning.cascade import learn_cascade, with_threshold
+from gateway.learning import trainings
 from gateway.learning.dataset import count_since, read_samples
-from gateway.learning.draft import with_learned
 from gateway.learning.errors import TooLittleDataError
-from gateway.learning.reports import write_report
+from gateway.learning.fitting import STAGES, Fitted, fit_all, plain
 from gateway.learning.store import EstimatorStore
+from gateway.learning.trainings import Fit, Training
 from gateway.paths import StatePaths
-from gateway.policyops.known import known_here
-from gateway.policyops.publish import publish, save_draft
 from gateway.policyops.store import PolicyStore
-from gateway.policyops.types import Version
+from gateway.policyops.watcher import compile_version
 from gateway.routing.candidates import freeze
 from gateway.routing.catalogue import VariantView
 from gateway.routing.policy import policy_from
 from gateway.settings import Settings
-from policies.documents.compile import compile_document, document_of
-from policies.documents.schema import encode_document
-from policies.documents.stored import decode_stored
 from policies.errors import ArtifactError
 from policies.estimators.artifact import Artifact
-from policies.training.cascade import Threshold
-from policies.training.dataset import Dataset
-from policies.training.fit import KINDS, STAGES, Trained
-from policies.training.fit import train as train_on
-from policies.training.report import Report
+from policies.policy import Policy
+from policies.samples import Sample
 from policies.types import Candidate
 
-__all__ = ("LEAST_ROWS", "Outcome", "candidates_at_rest", "readable_artifacts", "train")
+__all__ = ("LEAST_ROWS", "candidates_at_rest", "readable_artifacts", "train")
 
 LEAST_ROWS = 50
-AUTHOR = "trainer"
 
 logger = logging.getLogger(__name__)
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training left behind."""
-
-    report: Report
-    report_file: str
-    """The report as JSON; beside it the same as Markdown."""
-    draft: str | None
-    """A policy document with the new estimators; None where none was better than what is in force."""
-    version: Version | None
-    """The version it was written down as."""
 
 
 def train(
@@ -67,91 +47,84 @@ def train(
     paths: StatePaths,
     *,
     since_s: float | None = None,
-    and_publish: bool = False,
+    and_publish: bool | None = None,
     clock: Clock = SYSTEM_CLOCK,
     sink: ProgressSink = silent,
-) -> Outcome:
+) -> Training:
     """Learn from the log. Blocks, for up to a minute for 100,000 rows.
 
     Args:
         settings: Which variants there are, and how many rows to read.
-        paths: Where the log and the estimators are.
+        paths: Where the database and the variants' cards are.
         since_s: Unix time before which nothing is learned from.
-        and_publish: Put the draft in force, if there is one.
-        clock: Dates the report.
+        and_publish: Whether to put in force what is better; as `training.publish` says when absent.
+        clock: Measures how long it takes.
         sink: Told how far it is.
 
     Raises:
         TooLittleDataError: There is too little in the log.
         DocumentError: The policy in force cannot be read.
-        RefusedError: The draft was not let through; it is kept as a draft.
-        SQLAlchemyError: The database cannot be read.
-        OSError: The estimators cannot be written.
+        SQLAlchemyError: The database failed.
     """
     engine = open_engine(paths.database_url(settings))
     try:
         upgrade(engine)
-        return _train(engine, settings, paths, since_s=since_s, and_publish=and_publish, clock=clock, sink=sink)
+        fit = _fit(engine, settings, paths, since_s=since_s, clock=clock, sink=sink)
+        publish = settings.training.publish == "auto" if and_publish is None else and_publish
+        training = trainings.record(engine, fit, publish=publish)
+        EstimatorStore(engine).prune()
+        sink(_progress("ready", done=1.0))
+        return training
     finally:
         engine.dispose()
 
 
-def _train(
-    engine: Engine,
-    settings: Settings,
-    paths: StatePaths,
-    *,
-    since_s: float | None,
-    and_publish: bool,
-    clock: Clock,
-    sink: ProgressSink,
-) -> Outcome:
-    policies, estimators = PolicyStore(engine), EstimatorStore(engine)
-    text = _text_in_force(policies, settings)
-    document = decode_stored(text, source_name="the policy in force")
-    in_force = compile_document(document).estimators
+def _fit(
+    engine: Engine, settings: Settings, paths: StatePaths, *, since_s: float | None, clock: Clock, sink: ProgressSink
+) -> Fit:
+    began_s = clock.monotonic_s()
+    read_at_s, newest = _now_s(engine), trainings.latest(engine, limit=1)
+    in_force = newest[0].in_force if newest else {}
+    store = EstimatorStore(engine)
     candidates = candidates_at_rest(settings, paths)
-    data = _read(engine, candidates, max_rows=settings.training.max_rows, since_s=since_s, sink=sink)
-    readable = readable_artifacts(estimators, in_force)
-    trained = train_on(
-        data,
+    samples = _read(engine, candidates, max_rows=settings.training.max_rows, since_s=since_s, sink=sink)
+    fitted = fit_all(
+        samples,
         candidates=candidates,
-        in_force=readable,
+        in_force=readable_artifacts(store, in_force),
+        cascade=_policy_in_force(engine, settings).cascade,
+        engine=engine,
         on_stage=lambda stage: sink(_progress("fit", done=STAGES.index(stage) / len(STAGES), message=stage)),
     )
-    hashes = _stored(estimators, trained.artifacts)
-    threshold = None if document.cascade is None else learn_cascade(engine, document.cascade, since_s=since_s)
-    report = _report(data, trained, hashes, threshold, now_s=clock.wall_s())
-    file = write_report(paths.reports, report)
-    cascade = with_threshold(document.cascade, threshold) if document.cascade and threshold else None
-    draft = None
-    if hashes or cascade not in (None, document.cascade):
-        draft = with_learned(text, {kind: in_force[kind] for kind in readable} | hashes, cascade=cascade)
-    version = None
-    if draft is not None:
-        said = {"source_name": "draft", "author": AUTHOR, "reason": f"trained on {len(data)} requests; {file.stem}"}
-        version = save_draft(policies, draft, now_s=clock.wall_s(), **said)
-        if and_publish:
-            known = known_here(settings, paths, estimators=estimators.names())
-            version, _ = publish(policies, draft, known=known, now_s=clock.wall_s(), **said)
-    sink(_progress("ready", done=1.0))
-    return Outcome(report=report, report_file=str(file), draft=draft, version=version)
+    better = _stored(store, fitted)
+    period = {"first_at_s": samples[0].created_at_s, "last_at_s": samples[-1].created_at_s}
+    return Fit(
+        read_at_s=read_at_s,
+        took_s=clock.monotonic_s() - began_s,
+        rows=len(samples),
+        judged_rows=sum(sample.quality is not None for sample in samples),
+        better=better,
+        because=fitted.because,
+        report=plain(period | fitted.report),
+        after=newest[0].number if newest else 0,
+    )
 
 
 def _read(
     engine: Engine, candidates: Mapping[str, Candidate], *, max_rows: int, since_s: float | None, sink: ProgressSink
-) -> Dataset:
+) -> Sequence[Sample]:
     expected = max(1, min(max_rows, count_since(engine, since_s)))
     samples = read_samples(
         engine,
         variants=candidates,
         max_rows=max_rows,
         since_s=since_s,
+        unjudged_text=True,
         on_read=lambda count: sink(_progress("read", done=min(1.0, count / expected), message=f"{count} requests")),
     )
     if len(samples) < LEAST_ROWS:
         raise TooLittleDataError(rows=len(samples), needed=LEAST_ROWS)
-    return Dataset.of(samples)
+    return samples
 
 
 def candidates_at_rest(settings: Settings, paths: StatePaths) -> dict[str, Candidate]:
@@ -165,14 +138,6 @@ def candidates_at_rest(settings: Settings, paths: StatePaths) -> dict[str, Candi
     return {candidate.name: candidate for candidate in freeze(views)}
 
 
-def _text_in_force(policies: PolicyStore, settings: Settings) -> str:
-    """The document in force; where none was published, the built-in policy as one."""
-    active = policies.active()
-    if active is not None:
-        return active.text
-    return encode_document(document_of(policy_from(settings), name="default"))
-
-
 def readable_artifacts(store: EstimatorStore, hashes: Mapping[str, str]) -> dict[str, Artifact]:
     """The estimators in force; one that cannot be read is not in force anywhere."""
     found: dict[str, Artifact] = {}
@@ -184,34 +149,26 @@ def readable_artifacts(store: EstimatorStore, hashes: Mapping[str, str]) -> dict
     return found
 
 
-def _stored(store: EstimatorStore, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
-    """Hashes of what was stored, by kind; one that is too large is left out."""
+def _policy_in_force(engine: Engine, settings: Settings) -> Policy:
+    """The published policy; where none was published, that of the configuration."""
+    active = PolicyStore(engine).active()
+    return policy_from(settings) if active is None else compile_version(active)
+
+
+def _stored(store: EstimatorStore, fitted: Fitted) -> dict[str, str]:
+    """Hashes of what is better, by kind; one that is too large is left out."""
     hashes: dict[str, str] = {}
-    for kind, artifact in artifacts.items():
+    for kind, artifact in fitted.better.items():
         try:
             hashes[kind] = store.put(artifact)
         except ArtifactError as error:
-            logger.error("%s", error)
+            fitted.because[kind] = str(error)
     return hashes
 
 
-def _report(
-    data: Dataset, trained: Trained, hashes: dict[str, str], threshold: Threshold | None, *, now_s: float
-) -> Report:
-    return Report(
-        created_at_s=now_s,
-        first_at_s=float(data.created_at_s.min()),
-        last_at_s=float(data.created_at_s.max()),
-        rows=len(data),
-        judged_rows=int((data.quality_weight > 0.0).sum()),
-        parts={name: len(rows) for name, rows in trained.split._asdict().items()},
-        high=trained.high,
-        estimators=hashes,
-        kept={kind: list(trained.artifacts[kind].variants) for kind in KINDS if kind in hashes},
-        comparisons=trained.comparisons,
-        cascade=threshold,
-        lines=trained.lines,
-    )
+def _now_s(engine: Engine) -> float:
+    with engine.connect() as connection:
+        return float(connection.execute(sa.select(database_now())).scalar_one())
 
 
 def _progress(stage: str, *, done: float = 0.0, message: str = "") -> Progress:

@@ -29,6 +29,7 @@ __all__ = (
     "find",
     "held_by",
     "in_force",
+    "last_fit",
     "latest",
     "promote",
     "record",
@@ -79,7 +80,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     promoted: dict[str, bool]
     """By kind of what was fitted: whether this put it in force."""
     because: dict[str, str]
-    """By kind, why or why not, in one sentence."""
+    """By kind, why or why not: a clause without a full stop."""
     fitted: dict[str, str] = {}
     """Content hash by kind of what did better than what was in force; a person can promote it later."""
     action: Action = Action.FIT
@@ -133,6 +134,14 @@ def held_by(engine: Engine) -> Training | None:
         return _held_by(connection)
 
 
+def last_fit(engine: Engine) -> Training | None:
+    """The latest training, whatever operators did since; None before the first."""
+    query = sa.select(trainings).where(trainings.c.action == Action.FIT).order_by(trainings.c.number.desc()).limit(1)
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else _training(row)
+
+
 def used_by(policy: Policy, learned: Mapping[str, str]) -> dict[str, str]:
     """Content hash by kind of what a policy decides with.
 
@@ -157,8 +166,8 @@ def record(engine: Engine, fit: Fit, *, publish: bool) -> Training:
         refused = _refusal(connection, fit, publish=publish)
         promoted = {kind: refused is None and kind in fit.better for kind in fit.because}
         because = {
-            kind: f"{sentence} {refused}" if refused and kind in fit.better else sentence
-            for kind, sentence in fit.because.items()
+            kind: f"{said}; {refused}" if refused and kind in fit.better else said
+            for kind, said in fit.because.items()
         }
         now = {kind: name for kind, name in fit.better.items() if promoted[kind]}
         row = {
@@ -241,17 +250,17 @@ def _operated(action: Action, author: Author, what: str) -> str:
 
 
 def _refusal(connection: Connection, fit: Fit, *, publish: bool) -> str | None:
-    """Why nothing may be put in force, as the end of the sentence about each kind; None where it may."""
+    """Why nothing may be put in force, as a clause; None where it may."""
     if not publish:
-        return "It is not in force: `training.publish: draft` leaves that to a person (`trilemma train --promote`)."
+        return "a person is to put it in force, by `trilemma train --promote`"
     if (held := _held_by(connection)) is not None:
-        return f"It is not in force: {held.author} keeps what is, since row {held.number} ({held.reason})."
+        return f"{held.author} stopped that in {held.number} ({held.reason}), until `trilemma train --promote`"
     newest = _latest(connection, limit=1)
     if newest and newest[0].number != fit.after:
-        return f"It is not in force: row {newest[0].number} changed what is in force while this was fitted."
+        return f"{newest[0].number} was recorded while this was fitted against what was in force before it"
     names = list(fit.better.values())
     stored = connection.scalar(sa.select(sa.func.count()).where(estimators.c.hash.in_(names)))
-    return None if stored == len(set(names)) else "It is not in force: it is no longer stored."
+    return None if stored == len(set(names)) else "it is no longer stored"
 
 
 def _held_by(connection: Connection) -> Training | None:

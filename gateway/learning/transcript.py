@@ -22,9 +22,14 @@ class Transcript:
         self._characters = 0
 
     @property
+    def too_long(self) -> bool:
+        """Whether the answer is too long to be judged."""
+        return self._characters > MAX_CHARACTERS
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """One text per choice that has any; none of an answer that is too long."""
-        if self._characters > MAX_CHARACTERS:
+        if self.too_long:
             return ()
         return tuple("".join(self._pieces[index]) for index in sorted(self._pieces))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -21,15 +22,23 @@ from gateway.limits.redis import RedisQuotas
 from gateway.limits.types import Ask, QuotaStore, Reply, Settlement
 from gateway.routing.exchange import Exchange
 from gateway.shared.redis import RedisDownError, SharedRedis
-from gateway.tenants.types import Quotas
+from gateway.tenants.types import Quotas, Tenant
 
-__all__ = ("Limiter",)
+__all__ = ("Limiter", "Side")
 
 _MESSAGES = {
     "requests": "tenant `{tenant}` may send {quota} requests per minute",
     "tokens": "tenant `{tenant}` may use {quota} tokens per minute, and this request may take {tokens} of them; "
     "a lower `max_tokens` reserves fewer",
     "concurrent": "tenant `{tenant}` may have {quota} requests at work at the same time",
+}
+
+Side = Literal["feedback", "lookups"]
+"""Judgements of answers, and look-ups of decisions and reports."""
+
+_SIDE_MESSAGES: dict[Side, str] = {
+    "feedback": "tenant `{tenant}` may send {quota} judgements per minute",
+    "lookups": "tenant `{tenant}` may look up {quota} decisions or reports per minute",
 }
 
 
@@ -44,8 +53,28 @@ class _Reserved:
     """By the second they are counted under."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Full:
+    """A refusal for the number of requests."""
+
+    ask: Ask
+    reply: Reply
+    until_s: float
+    """Monotonic time."""
+
+    def reply_after(self, gone_s: float) -> Reply:
+        """The same refusal so many seconds later."""
+        reply = self.reply
+        return replace(
+            reply,
+            retry_after_s=reply.requests_wait_s - gone_s,
+            requests_reset_s=max(0.0, reply.requests_reset_s - gone_s),
+            tokens_reset_s=max(0.0, reply.tokens_reset_s - gone_s),
+        )
+
+
 class Limiter:
-    """Requests and tokens per minute, and requests at the same time."""
+    """Requests and tokens per minute, requests at the same time, and calls besides that no variant answers."""
 
     def __init__(
         self,
@@ -67,8 +96,31 @@ class Limiter:
         self._own = MemoryQuotas(clock)
         self._longest_answer_tokens = longest_answer_tokens
         self._replicas = replicas
+        self._clock = clock
+        self._full: dict[str, _Full] = {}
+        """Tenants whose requests of the last minute are as many as may be."""
+        self.turned_away: Counter[str] = Counter()
+        """Requests refused before they were read, by tenant."""
         self._reserved: dict[str, _Reserved] = {}
         self._settling = set[asyncio.Task[None]]()
+
+    def turn_away(self, tenant: Tenant) -> None:
+        """Refuse a request whose tenant is known to have no room for one, before anything of it is read.
+
+        Requests are not given back: what was refused for their number has no room until the wait it was told is over.
+
+        Raises:
+            RateLimitError: There is no room yet.
+        """
+        full = self._full.get(tenant.id)
+        if full is None:
+            return
+        wait_s = full.until_s - self._clock.monotonic_s()
+        if wait_s <= 0 or full.ask.quotas != tenant.quotas:
+            del self._full[tenant.id]
+            return
+        self.turned_away[tenant.id] += 1
+        raise _refusal(full.ask, full.reply_after(full.reply.requests_wait_s - wait_s))
 
     async def admit(self, exchange: Exchange) -> None:
         """Reserve what the request may take; it is settled when the exchange ends.
@@ -91,6 +143,9 @@ class Limiter:
         store, reply = await self._reserve(ask)
         exchange.headers |= _standing(quotas, reply)
         if reply.refused is not None:
+            if reply.refused == "requests":
+                until_s = self._clock.monotonic_s() + reply.requests_wait_s
+                self._full[ask.tenant] = _Full(ask=ask, reply=reply, until_s=until_s)
             raise _refusal(ask, reply)
         held = self._reserved[exchange.decision_id] = _Reserved(store, ask.tenant, ask.lease)
         held.tokens[reply.second] += tokens
@@ -112,6 +167,31 @@ class Limiter:
             raise _refusal(ask, reply)
         if store is held.store:
             held.tokens[reply.second] += tokens
+
+    async def count(self, tenant: Tenant, kind: Side) -> dict[str, str]:
+        """Count a call that no variant answers; each kind has a count of its own.
+
+        Returns:
+            Headers of the answer.
+
+        Raises:
+            RateLimitError: There were too many within the last minute; says when there is room.
+        """
+        quotas = tenant.quotas
+        quota = quotas.requests_per_min
+        if kind == "feedback" and quotas.feedback_per_min is not None:
+            quota = quotas.feedback_per_min
+        if quota is None:
+            return {}
+        counted = Quotas(requests_per_min=quota)
+        _, reply = await self._reserve(Ask(tenant=f"{tenant.id}/{kind}", quotas=counted, lease=kind, tokens=0))
+        headers = _standing(counted, reply)
+        if reply.refused is None:
+            return headers
+        message = _SIDE_MESSAGES[kind].format(tenant=tenant.id, quota=quota)
+        error = RateLimitError(message, code=f"{kind}_quota", retry_after_s=reply.retry_after_s)
+        error.headers |= headers
+        raise error
 
     async def keep(self) -> None:
         """Renew the leases of what is at work, for ever."""
@@ -201,4 +281,6 @@ def _refusal(ask: Ask, reply: Reply) -> RateLimitError:
     quotas = ask.quotas
     quota = {"requests": quotas.requests_per_min, "tokens": quotas.tokens_per_min, "concurrent": quotas.concurrent}
     message = _MESSAGES[reply.refused].format(tenant=ask.tenant, quota=quota[reply.refused], tokens=ask.tokens)
-    return RateLimitError(message, code=f"{reply.refused}_quota", retry_after_s=reply.retry_after_s)
+    error = RateLimitError(message, code=f"{reply.refused}_quota", retry_after_s=reply.retry_after_s)
+    error.headers |= _standing(quotas, reply)
+    return error

@@ -58,6 +58,7 @@ class MemoryQuotas:
             refused=refused,
             second=second,
             retry_after_s=max(waits.values()),
+            requests_wait_s=waits["requests"],
             requests_left=_left(counts.requests, quotas.requests_per_min),
             requests_reset_s=_reset_s(counts.requests, now_s),
             tokens_left=_left(counts.tokens, quotas.tokens_per_min),

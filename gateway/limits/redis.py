@@ -73,7 +73,8 @@ local function reset_ms(kind)
   if last[kind] == 0 then return 0 end
   return (last[kind] + {WINDOW_S} + 1) * 1000 - now_ms
 end
-return {{refused, second, math.max(waits[1], waits[2], waits[3]), left('r'), reset_ms('r'), left('t'), reset_ms('t')}}
+local most = math.max(waits[1], waits[2], waits[3])
+return {{refused, second, most, waits[1], left('r'), reset_ms('r'), left('t'), reset_ms('t')}}
 """
 
 _SETTLE = """
@@ -104,12 +105,13 @@ class RedisQuotas:
             script = client.register_script(_RESERVE)
             return cast("list[int]", await script(keys=_keys(ask.tenant), args=arguments))
 
-        refused, second, wait_ms, *standing = await self._redis.call(run)
+        refused, second, wait_ms, requests_wait_ms, *standing = await self._redis.call(run)
         requests_left, requests_reset_ms, tokens_left, tokens_reset_ms = standing
         return Reply(
             refused=_REFUSED[refused],
             second=second,
             retry_after_s=wait_ms / 1000,
+            requests_wait_s=requests_wait_ms / 1000,
             requests_left=requests_left,
             requests_reset_s=requests_reset_ms / 1000,
             tokens_left=tokens_left,

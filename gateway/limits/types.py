@@ -35,6 +35,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Second of the counting clock under which it was counted."""
     retry_after_s: float
     """Until there is room, should nobody else take it; 0 where nothing was refused."""
+    requests_wait_s: float
+    """Until there is room for one more request; 0 where there is some."""
     requests_left: int
     requests_reset_s: float
     """Until none of the last minute's requests counts any more."""

@@ -140,6 +140,21 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("trilemma_sla_broken_total", "counter", ("tenant", "promise"), "Of those, the ones that broke it"),
     Family("trilemma_log_backlog_rows", "gauge", (), "Rows of the decision log that are not written yet"),
+    Family(
+        "trilemma_turned_away_total",
+        "counter",
+        ("tenant",),
+        "Requests refused before they were read: their tenant's of the last minute were as many as may be",
+    ),
+    Family("trilemma_checks_waiting", "gauge", (), "Answers whose checks have not run yet"),
+    Family("trilemma_checks_total", "counter", ("outcome",), "Checks that ran: scored, or given_up as too slow"),
+    Family(
+        "trilemma_checks_dropped_total",
+        "counter",
+        ("reason",),
+        "Checks that did not run, or not on all of an answer: busy, too many answers were waiting; slow, others of "
+        "the answer were given up; choices, length, it had too many or too much",
+    ),
     Family("trilemma_log_dropped_rows_total", "counter", (), "Rows of the decision log that were lost"),
     Family("trilemma_log_failures_total", "counter", (), "Batches that the database refused, tried again each"),
     Family("trilemma_traces_total", "counter", ("kept",), "Traces kept, by why"),

@@ -47,6 +47,8 @@ class Live(Collector):
             self._variants,
             self._log,
             self._traces,
+            self._checks,
+            self._limits,
             self._shared,
             self._promises.samples,
             learning.samples,
@@ -102,6 +104,18 @@ class Live(Collector):
             stats = tracing.otlp.stats
             for outcome in ("offered", "sent", "failed"):
                 yield "trilemma_otlp_spans_total", (outcome,), getattr(stats, outcome)
+
+    def _checks(self) -> Iterator[Sample]:
+        stats = self._services.signals.stats.checks
+        yield "trilemma_checks_waiting", (), stats.waiting
+        yield "trilemma_checks_total", ("scored",), stats.scored
+        yield "trilemma_checks_total", ("given_up",), stats.given_up
+        for reason, count in stats.dropped.items():
+            yield "trilemma_checks_dropped_total", (reason,), count
+
+    def _limits(self) -> Iterator[Sample]:
+        for tenant, count in self._services.limiter.turned_away.items():
+            yield "trilemma_turned_away_total", (tenant,), count
 
     def _shared(self) -> Iterator[Sample]:
         if self._redis is not None:

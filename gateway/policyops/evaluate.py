@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from gateway.decisions.types import Record
 from gateway.policyops.errors import PolicyOpsError
 from gateway.policyops.logged_cases import LeftOut, LoggedCase, logged_case, prices_then, request_again, utility_of
-from gateway.policyops.served import Served
 from policies.decide import decide
 from policies.estimators.base import Estimator
 from policies.evaluation.from_log import LoggedChoice, batch_from_log
@@ -23,7 +22,7 @@ from policies.training.crossfit import cross_fitted, folds_of
 from policies.training.design import Design, Scaling
 from policies.types import Candidate
 
-__all__ = ("Evaluation", "LeftOut", "NothingJudgedError", "evaluate_on_log")
+__all__ = ("Evaluation", "NothingJudgedError", "evaluate_on_log")
 
 LEAST_ROWS = 20
 
@@ -41,14 +40,18 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Mean quality of answers, in [0, 1]."""
     utility: Report | None
     """Mean utility: quality less what dollars and seconds were worth to the request and to its tenant's constraints
-    when it was decided. None where too few rows were decided by a linear objective."""
+    when it was decided. None where too few requests were decided by a linear objective."""
     left_out: dict[LeftOut, int]
-    """Requests by the reason for which they do not count."""
-    estimators: dict[str, str]
-    """Content hash by kind of what the policy decided with; a kind that is not named is as it was before any
-    training."""
-    learned: bool
-    """Whether it decided with what was learned at all."""
+    """Requests that do not count, by the reason."""
+
+
+class _Decided(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A request that counts, and what the policy does with it."""
+
+    case: LoggedCase
+    target: Mapping[str, float]
+    """Probability of each candidate."""
+    utility: float | None
 
 
 def evaluate_on_log(
@@ -56,109 +59,79 @@ def evaluate_on_log(
     policy: Policy,
     *,
     candidates: Mapping[str, Candidate],
-    served: Served,
+    estimator: Callable[[], Estimator],
+    learn: Callable[[Record], None] = lambda _: None,
     seed: int = 0,
 ) -> Evaluation:
     """Estimate the mean quality and utility that a policy would have reached on logged requests.
 
     Only requests count whose choice was drawn by a policy, whose first choice answered, and whose answer was judged.
-    Limits and the prices of the tenant's constraints are those that held then, and live load is as it was logged;
-    cards and prices are of now. What a request did not say of its weights is left to the policy. Each request is
-    decided by an estimator that has not seen its answer. Early answers are over.
+    Limits are those that held then, and so are the tenant's prices where the log has them in the policy's own units;
+    live load is as it was logged; cards are of now. What a request did not say of its weights is left to the policy.
 
     Args:
         records: Of the log.
         policy: The one to judge.
         candidates: The variants as they are now, by name.
-        served: What the policy would decide with.
+        estimator: Says what the policy decides with, at the record it is asked about.
+        learn: Told each record once it was decided.
         seed: Of the folds and the bootstrap.
 
     Raises:
         NothingJudgedError: There are too few such requests.
     """
     rng = np.random.default_rng(seed)
-    found = [logged_case(record, candidates) for record in records]
-    left_out = Counter(case for case in found if isinstance(case, LeftOut))
-    cases = [case for case in found if not isinstance(case, LeftOut)]
-    if len(cases) < LEAST_ROWS:
-        raise NothingJudgedError(f"{len(cases)} judged answers can tell about a policy, {LEAST_ROWS} are needed")
-    folds = folds_of(len(cases), rng=rng)
-    targets = _decided_anew(cases, folds, _settled(policy), candidates=candidates, served=served, rng=rng)
-    rewards = [utility_of(case) for case in cases]
-    linear = [place for place, reward in enumerate(rewards) if reward is not None]
-    worth: Report | None = None
-    if len(linear) >= LEAST_ROWS:
-        worth = _report(
-            [cases[place] for place in linear],
-            [reward for reward in rewards if reward is not None],
-            [targets[place] for place in linear],
-            folds[linear],
-            rng=rng,
-        )
-    return Evaluation(
-        quality=_report(cases, [case.quality for case in cases], targets, folds, rng=rng, bounds=(0.0, 1.0)),
-        utility=worth,
-        left_out=dict(left_out),
-        estimators=dict(served.hashes),
-        learned=served.fit is not None,
-    )
-
-
-def _settled(policy: Policy) -> Policy:
-    """The policy once every variant has had its early answers: there are few of them, and no draw decides them."""
-    return msgspec.structs.replace(policy, exploration=msgspec.structs.replace(policy.exploration, first=0))
-
-
-def _decided_anew(
-    cases: Sequence[LoggedCase],
-    folds: NDArray[np.intp],
-    policy: Policy,
-    *,
-    candidates: Mapping[str, Candidate],
-    served: Served,
-    rng: np.random.Generator,
-) -> list[dict[str, float]]:
-    """What the policy does with each case: the probability of each candidate."""
-    targets: list[dict[str, float]] = [{} for _ in cases]
-    tried = served.tried
-    for fold in np.unique(folds):
-        held = np.flatnonzero(folds == fold).tolist()
-        ids = frozenset(cases[place].record.decision.decision_id for place in held)
-        estimator = served.without(ids, policy, candidates=candidates)
-        for place in held:
-            targets[place] = _decide(cases[place], policy, estimator=estimator, tried=tried, rng=rng)
-    return targets
+    # Early answers that every variant gets are no evidence about a policy, and none of its merits.
+    exploration = msgspec.structs.replace(policy.exploration, first=0)
+    policy = msgspec.structs.replace(policy, exploration=exploration)
+    rows, left_out = list[_Decided](), Counter[LeftOut]()
+    for record in records:
+        case = logged_case(record, candidates)
+        if isinstance(case, LeftOut):
+            left_out[case] += 1
+        else:
+            target = _decide(case, policy, estimator=estimator(), rng=rng)
+            rows.append(_Decided(case=case, target=target, utility=utility_of(case)))
+        learn(record)
+    if len(rows) < LEAST_ROWS:
+        raise NothingJudgedError(f"{len(rows)} judged answers can tell about a policy, {LEAST_ROWS} are needed")
+    folds = folds_of(len(rows), rng=rng)
+    quality = _report(rows, [row.case.quality for row in rows], folds, rng=rng)
+    return Evaluation(quality=quality, utility=_utility(rows, folds, rng=rng), left_out=dict(left_out))
 
 
 def _decide(
-    case: LoggedCase, policy: Policy, *, estimator: Estimator, tried: Mapping[str, int], rng: np.random.Generator
-) -> dict[str, float]:
+    case: LoggedCase, policy: Policy, *, estimator: Estimator, rng: np.random.Generator
+) -> Mapping[str, float]:
     request, ruling = apply(request_again(case, policy), policy)
-    found = decide(
-        request,
-        case.candidates,
-        policy,
-        estimator=estimator,
-        rng=rng,
-        ruling=ruling,
-        prices=prices_then(case),
-        tried=tried,
-    )
-    return found.propensities
+    prices = prices_then(case, policy.formula)
+    decision = decide(request, case.candidates, policy, estimator=estimator, rng=rng, ruling=ruling, prices=prices)
+    return decision.propensities
+
+
+def _utility(rows: Sequence[_Decided], folds: NDArray[np.intp], *, rng: np.random.Generator) -> Report | None:
+    """The report on the requests whose objective was linear; None where they are too few."""
+    places = [place for place, row in enumerate(rows) if row.utility is not None]
+    if len(places) < LEAST_ROWS:
+        return None
+    rewards = [row.utility for row in rows if row.utility is not None]
+    span = min(rewards), max(rewards)
+    made = _report([rows[place] for place in places], rewards, folds[places], rng=rng, reward_range=span)
+    # What an answer may cost is not bounded, and so nothing is guaranteed of the mean.
+    lines = tuple(msgspec.structs.replace(line, guaranteed=None) for line in made.lines)
+    return msgspec.structs.replace(made, lines=lines)
 
 
 def _report(
-    cases: Sequence[LoggedCase],
+    rows: Sequence[_Decided],
     rewards: Sequence[float],
-    targets: Sequence[Mapping[str, float]],
     folds: NDArray[np.intp],
     *,
     rng: np.random.Generator,
-    bounds: tuple[float, float] | None = None,
+    reward_range: tuple[float, float] = (0.0, 1.0),
 ) -> Report:
-    """The estimates of one mean reward; without bounds of a reward no guaranteed interval of its mean is given."""
-    batch = batch_from_log([_row(*row) for row in zip(cases, rewards, targets, strict=True)])
-    features = [case.features for case in cases]
+    batch = batch_from_log([_row(row, reward) for row, reward in zip(rows, rewards, strict=True)])
+    features = [row.case.features for row in rows]
     predicted = cross_fitted(
         Design.of(features, Scaling.of(features)).matrix,
         actions=batch.actions,
@@ -166,15 +139,10 @@ def _report(
         variants=len(batch.variants),
         folds=folds,
     )
-    span = bounds or (min(rewards), max(rewards))
-    made = evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng, reward_range=span)
-    if bounds is not None:
-        return made
-    lines = tuple(msgspec.structs.replace(line, guaranteed=None) for line in made.lines)
-    return msgspec.structs.replace(made, lines=lines)
+    return evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng, reward_range=reward_range)
 
 
-def _row(case: LoggedCase, reward: float, target: Mapping[str, float]) -> LoggedChoice:
-    decision = case.record.decision
+def _row(row: _Decided, reward: float) -> LoggedChoice:
+    decision = row.case.record.decision
     assert decision.choice is not None
-    return LoggedChoice(choice=decision.choice, propensities=decision.propensities, reward=reward, target=target)
+    return LoggedChoice(choice=decision.choice, propensities=decision.propensities, reward=reward, target=row.target)

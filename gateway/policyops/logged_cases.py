@@ -8,13 +8,14 @@ from enum import StrEnum
 import msgspec
 
 from gateway.decisions.types import DecisionRow, Ending, OutcomeRow, Record
+from policies.documents.lenient import convert_known
 from policies.errors import FeaturesError
 from policies.evaluation.routed import RoutedRequest, counted_shares, utility
 from policies.features.layout import VERSION
 from policies.features.stored import from_stored
 from policies.features.types import Features
 from policies.objective import Limits, Objective, Weights
-from policies.policy import Policy
+from policies.policy import Formula, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_PRIORITIES, RATIO_PRIORITIES
 from policies.signals import label
@@ -138,10 +139,12 @@ def _hint(decision: DecisionRow) -> str | None:
     return "balanced" if decision.hint is None and decision.weights in _UNSTATED else decision.hint
 
 
-def prices_then(case: LoggedCase) -> Prices:
-    """What the constraints of its tenant made of dollars, seconds and quality."""
-    logged = case.record.decision.prices
-    return NO_PRICES if logged is None else msgspec.convert(logged, Prices)
+def prices_then(case: LoggedCase, formula: Formula = Formula.LINEAR) -> Prices:
+    """The tenant's prices then. They are in units of utility: those of another formula would mean something else."""
+    decision = case.record.decision
+    if decision.prices is None or (decision.valuation is not None) != (formula is Formula.LINEAR):
+        return NO_PRICES
+    return convert_known(decision.prices, Prices)
 
 
 def utility_of(case: LoggedCase) -> float | None:
@@ -155,8 +158,8 @@ def utility_of(case: LoggedCase) -> float | None:
             tenant=decision.tenant,
             hint=decision.hint,
             choice=decision.choice,
-            verdicts=msgspec.convert(decision.candidates, tuple[Verdict, ...], strict=False),
-            valuation=msgspec.convert(decision.valuation, Valuation),
+            verdicts=tuple(convert_known(verdict, Verdict) for verdict in decision.candidates),
+            valuation=convert_known(decision.valuation, Valuation),
             prices=prices_then(case),
         )
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""The steps of an answer, in order: quotas, caches, the queue, and then a variant."""
+"""The steps of an answer, in order: quotas, checks, caches, the queue, and then a variant."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from gateway.admission.admission import Admission
 from gateway.caching.caches import Caches
+from gateway.learning.verifier import Verifier
 from gateway.limits.limiter import Limiter
 from gateway.routing.call import Event
 from gateway.routing.decider import Decider
@@ -20,9 +21,17 @@ class Answering:
     """Takes an exchange from a validated request to its answer."""
 
     def __init__(
-        self, *, limiter: Limiter, caches: Caches, admission: Admission, decider: Decider, dispatcher: Dispatcher
+        self,
+        *,
+        limiter: Limiter,
+        verifier: Verifier,
+        caches: Caches,
+        admission: Admission,
+        decider: Decider,
+        dispatcher: Dispatcher,
     ) -> None:
         self._limiter = limiter
+        self._verifier = verifier
         self._caches = caches
         self._admission = admission
         self._decider = decider
@@ -49,6 +58,9 @@ class Answering:
             self._decider.pool(exchange)  # Raises for what nobody may answer, before anything is counted.
         with exchange.stage("limits"):
             await self._limiter.admit(exchange)
+        if exchange.request.all_checks:
+            with exchange.stage("checks"):
+                exchange.request = await self._verifier.verified(exchange.request)
 
         async def make() -> AsyncGenerator[Event, None]:
             with exchange.stage("queue"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.tenants.types import Spend
-from policies.pacing import Pacer
+from policies.pacing import Pacer, choices
 from policies.policy import Budget, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.types import Decision
@@ -60,13 +60,8 @@ class Budgets:
 
     def foresee(self, tenant: str, decision: Decision) -> None:
         """Remember what the request could have chosen from, were it not for the budget."""
-        if tenant not in self._paced:
-            return
-        able = [v for v in decision.verdicts if v.estimate is not None and v.utility is not None]
-        costs = [v.estimate.cost_usd for v in able if v.estimate is not None]
-        worth = [(v.utility or 0.0) + decision.prices.per_usd * c for v, c in zip(able, costs, strict=True)]
-        if able:
-            self._paced[tenant].pacer.foresee(worth, costs)
+        if tenant in self._paced:
+            self._paced[tenant].pacer.foresee(*choices(decision))
 
     def charge(self, tenant: str, usd: float) -> None:
         """A request of the tenant has ended and cost this much."""

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from gateway.learning.checker import Checker
+from gateway.learning.checks import MAX_CHOICES
 from gateway.learning.transcript import Transcript
 from gateway.routing.call import Event
 from gateway.routing.exchange import Exchange
+from gateway.routing.request import ValidRequest
 from policies.cascade import Reason, affordable, escalation
 from policies.checks import Check
 from policies.types import CascadePlan
@@ -54,11 +56,11 @@ class Held:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """One text per choice that has any."""
+        """One text per choice that has any, of the first `MAX_CHOICES`."""
         transcript = Transcript()
         for event in self._events:
             transcript.add(event)
-        return transcript.texts
+        return transcript.texts[:MAX_CHOICES]
 
     def release(self) -> Iterator[Event]:
         """Its events, as the answer that the caller is given."""
@@ -75,25 +77,21 @@ class Judge:
     def __init__(self, checker: Checker) -> None:
         self._checker = checker
 
-    async def reason(self, plan: CascadePlan, held: Held, checks: Sequence[Check]) -> Reason | None:
+    async def reason(self, plan: CascadePlan, held: Held, request: ValidRequest) -> Reason | None:
         """Why it will not do; None where it will. A check that cannot be carried out in time counts for nothing."""
         unsure = escalation(plan, confidence=held.confidence, checks_failed=False)
         if unsure is not None or not plan.checks:
             return unsure
         try:
             async with asyncio.timeout(JUDGE_S):
-                failed = await self._fails(checks, held.texts)
+                failed = await self._fails(request.all_checks, held.texts, request.tenant)
         except TimeoutError:
             failed = False
         return escalation(plan, confidence=None, checks_failed=failed)
 
-    async def aclose(self) -> None:
-        """End the process that runs the checks."""
-        await self._checker.aclose()
-
-    async def _fails(self, checks: Sequence[Check], texts: Sequence[str]) -> bool:
+    async def _fails(self, checks: Sequence[Check], texts: Sequence[str], tenant: str) -> bool:
         for check in checks:
-            scores = [await self._checker.score(check, text) for text in texts]
+            scores = [await self._checker.score(check, text, tenant=tenant) for text in texts]
             known = [score for score in scores if score is not None]
             if known and fmean(known) < PASSED:
                 return True

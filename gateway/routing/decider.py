@@ -32,6 +32,7 @@ from policies.policy import Policy
 from policies.prices import Prices
 from policies.rules import apply
 from policies.types import CandidateState, Decision, RoutingRequest
+from policies.utility import shares
 
 __all__ = ("Decider", "Estimators")
 
@@ -42,6 +43,11 @@ class Estimators(Protocol):
     @property
     def current(self) -> Estimator:
         """The one to decide with now."""
+        ...
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """Content hash of what was learned, by kind."""
         ...
 
     @property
@@ -126,7 +132,7 @@ class Decider:
             policy=policy,
             limits=routing.objective.limits,
             variants=allowed if scope is None else frozenset(name for name in allowed if not scope.bars(name)),
-            accuracy=weights.accuracy / (weights.speed + weights.cost + weights.accuracy),
+            accuracy=(weights.keep or 1.0) * shares(weights)[0],
             quality_confidence=ruling.then.quality_confidence,
             likeness="refused" if ruling.rule is not None and not ruling.then.semantic_cache else "allowed",
         )
@@ -164,6 +170,7 @@ class Decider:
         if earlier is None or decision.choice is not None:
             exchange.decision, exchange.limits = decision, routing.objective.limits
         if earlier is None:
+            exchange.estimators = self._estimators.in_force
             pinned = exchange.request.model in self._catalogue.names
             self._budgets.foresee(routing.tenant, decision)
             self._log.record(decision_row(exchange, decision, routing, pinned=pinned))

@@ -100,7 +100,7 @@ class Dispatcher:
         """
         held = await self._hold(exchange, call)
         with exchange.stage("judge"):
-            reason = await self._judge.reason(plan, held, exchange.request.all_checks)
+            reason = await self._judge.reason(plan, held, exchange.request)
         exchange.attempts[-1] = replace(exchange.attempts[-1], held=reason or "good_enough")
         if call.span is not None:
             call.span.attributes[names.HELD] = reason or "good_enough"

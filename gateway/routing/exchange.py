@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -80,6 +80,8 @@ class Exchange:
         self.decision: Decision | None = None
         self.policy: Policy | None = None
         """The policy of the first decision, which all later ones of this request keep to."""
+        self.estimators: Mapping[str, str] = {}
+        """Content hash by kind of what was learned, as it was in force at the first decision."""
         self._call = Call()
         self._followers: list[Callable[[str], None]] = []
         self.calling: Counter[str] = Counter()
@@ -94,6 +96,8 @@ class Exchange:
         """Seconds by stage, in the order they began."""
         self.transcript: Transcript | None = None
         """What the caller is sent, where the answer is going to be judged."""
+        self.unchecked: tuple[str, ...] = ()
+        """Why the answer is not held against its checks, or not as a whole."""
         self.ttft_s: float | None = None
         self.cost_usd = 0.0
         self.cache: CacheOutcome = "bypass"

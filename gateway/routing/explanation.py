@@ -27,14 +27,14 @@ FIGURES = (
 
 def explanation(exchange: Exchange) -> dict[str, Any]:
     """The decision of an exchange, and what came of it."""
-    policy = exchange.policy
     return {
         "decision": exchange.decision_id,
         "policy": exchange.policy_hash,
-        "estimators": {} if policy is None else policy.estimators,
+        "estimators": dict(exchange.estimators),
         "variant": exchange.variant,
         "cache": exchange.cache,
         **(_decided(exchange, exchange.decision) if exchange.decision else {}),
+        "unchecked": list(exchange.unchecked),
         "cost_usd": exchange.cost_usd,
         "ttft_s": exchange.ttft_s,
         "stages": dict(exchange.stages),

@@ -24,7 +24,7 @@ class Terms:
     variants: frozenset[str]
     """Who may answer."""
     accuracy: float = 0.0
-    """How much accuracy counts among the objective's weights, in [0, 1]."""
+    """How much accuracy counts among the objective's weights, in [0, 1]; times the share of the best that is kept."""
     quality_confidence: float | None = None
     """A floor holds only if the quality is above it with this probability; None compares the mean."""
     likeness: Literal["allowed", "refused"] = "allowed"

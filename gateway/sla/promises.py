@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from gateway.clock import Clock
 from gateway.decisions.types import DecisionRow, Ending, ObservationRow, OutcomeRow, Row
@@ -19,7 +22,7 @@ from policies.objective import Limits
 from policies.prices import NO_PRICES, Prices
 from policies.promises.keeper import Answer, Keeper
 from policies.promises.types import Sla
-from policies.signals import label
+from policies.signals import label, with_latest
 
 __all__ = ("Promises",)
 
@@ -34,6 +37,8 @@ class _Recent:
     tenant: str
     counted: float | None = None
     """The quality that its answer counts with; None before it was answered."""
+    predicted: float = 0.0
+    """The quality that it counted with at first."""
     window: int = 0
     judgements: list[ObservationRow] = field(default_factory=list)
 
@@ -84,11 +89,11 @@ class Promises:
         self._recent[row.decision_id] = _Recent(tenant=row.tenant)
         if len(self._recent) > KEPT:
             self._recent.popitem(last=False)
-        able: list[dict[str, Any]] = [v for v in row.candidates if v.get("utility") is not None and v.get("estimate")]
+        # Rows of versions before 0012 have neither worth nor prices.
+        able: list[dict[str, Any]] = [v for v in row.candidates if v.get("worth") is not None and v.get("estimate")]
         if able:
-            price, qualities = keeper.prices.per_quality, [float(v["estimate"]["quality"]) for v in able]
-            worth = [v["utility"] + price * (1.0 - q) for v, q in zip(able, qualities, strict=True)]
-            keeper.foresee(worth, qualities)
+            prices = msgspec.convert(row.prices or {}, Prices)
+            keeper.foresee([_worth(v, prices) for v in able], [float(v["estimate"]["quality"]) for v in able])
 
     def _ended(self, row: OutcomeRow, recent: _Recent, keeper: Keeper) -> None:
         if row.ending is not Ending.DONE:
@@ -96,7 +101,7 @@ class Promises:
         ttft_s = row.ttft_s if row.streamed else None
         answer = Answer(ttft_s=ttft_s, latency_s=row.latency_s, quality=row.quality)
         keeper.answered(answer, now_s=self._clock.wall_s())
-        recent.counted, recent.window = row.quality, keeper.window
+        recent.counted, recent.predicted, recent.window = row.quality, row.quality or 0.0, keeper.window
 
     def _keeper(self, tenant: Tenant) -> Keeper | None:
         """The tenant's keeper; a new one when its promises have changed."""
@@ -110,10 +115,17 @@ class Promises:
         return held[1]
 
 
+def _worth(candidate: Mapping[str, Any], prices: Prices) -> float:
+    """What a logged candidate was worth to the tenant, but for the price of the quality that it lacks."""
+    of = candidate["estimate"]
+    return float(candidate["worth"] - prices.per_usd * of["cost_usd"] - prices.per_s * of["latency_s"])
+
+
 def _judged(row: ObservationRow, recent: _Recent, keeper: Keeper) -> None:
     """Count an answer with what is now known of it."""
-    recent.judgements.append(row)
+    recent.judgements = with_latest(recent.judgements, row)
     known = label(recent.judgements)
     if known is not None and recent.counted is not None:
-        keeper.judged(change=known[0] - recent.counted, window=recent.window)
+        earlier = recent.counted - recent.predicted
+        keeper.judged(change=known[0] - recent.counted, window=recent.window, earlier=earlier)
         recent.counted = known[0]

@@ -36,6 +36,8 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     requests_per_min: Count | None = None
     """Requests begun within any minute."""
+    feedback_per_min: Count | None = None
+    """Judgements sent within any minute; None: as many as `requests_per_min`."""
     tokens_per_min: Count | None = None
     """Prompt and generated tokens within any minute."""
     concurrent: Count | None = None

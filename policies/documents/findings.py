@@ -16,7 +16,7 @@ from policies.types import Profile
 __all__ = ("Finding", "Known", "Problem", "Severity", "unknown")
 
 SERVICE_TIERS = ("auto", "default", "flex", "priority")
-ESTIMATORS = ("answers", "latency")
+ESTIMATORS = ("answers", "latency", "cascade")
 
 
 class Severity(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from policies.documents.findings import Known, Problem, Severity, unknown
-from policies.documents.schema import AnyDocument
+from policies.documents.schema import AnyDocument, PolicyDocument
 from policies.documents.version1 import DocumentV1
 
 __all__ = ("learned_problems",)
@@ -27,7 +27,7 @@ def learned_problems(document: AnyDocument, known: Known) -> Iterator[Problem]:
                 code="unreadable-estimators", path=("estimators",), message=message, severity=Severity.WARNING
             )
     elif isinstance(document.estimators, dict):
-        yield from _pinned(document.estimators, known)
+        yield from _pinned(document, document.estimators, known)
     else:
         none = document.estimators == "none"
         message = "this document uses cards only: `estimators` is `none`"
@@ -37,11 +37,14 @@ def learned_problems(document: AnyDocument, known: Known) -> Iterator[Problem]:
         yield Problem(code=code, path=("estimators",), message=message, severity=Severity.NOTE)
 
 
-def _pinned(estimators: Mapping[str, str], known: Known) -> Iterator[Problem]:
+def _pinned(document: PolicyDocument, estimators: Mapping[str, str], known: Known) -> Iterator[Problem]:
     for kind, content in estimators.items():
         yield from unknown(kind, known.estimator_kinds, what="estimator kind", path=("estimators", kind))
         yield from unknown(content, known.estimators, what="estimator", path=("estimators", kind))
-    rest = [kind for kind in known.estimator_kinds if kind not in estimators]
+    cascade = document.cascade
+    threshold_is_learned = cascade is not None and cascade.threshold is None
+    used = [kind for kind in known.estimator_kinds if kind != "cascade" or threshold_is_learned]
+    rest = [kind for kind in used if kind not in estimators]
     if rest:
         message = f"this document pins some estimators and keeps the one in force for {', '.join(rest)}"
         yield Problem(code="estimators-in-force", path=("estimators",), message=message, severity=Severity.NOTE)

@@ -56,7 +56,7 @@ class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Order in which variants are taken when estimates cannot be trusted."""
     estimators: Literal["none"] | Annotated[dict[str, str], Meta(min_length=1)] | UnsetType = UNSET
     """Absent: the estimators in force stay. `none`: cards and stated figures only. Or pinned: content hash by kind
-    (`answers`, `latency`); a kind that is not named stays as it is in force."""
+    (`answers`, `latency`, `cascade`); a kind that is not named stays as it is in force."""
 
 
 AnyDocument = PolicyDocument | DocumentV1

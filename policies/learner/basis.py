@@ -90,18 +90,31 @@ class Basis:
         surface = (features.surface - self._surface_mean) * self._surface_scale
         z[1 + GROUPS : 1 + GROUPS + len(SURFACE)] = np.minimum(np.maximum(surface, -limit), limit)
         if self.text_size and len(features.grams):
-            text = (np.float32(1.0) + np.log(features.counts)) * self._idf.take(features.grams)
+            text = (np.float32(1.0) + np.log(np.maximum(features.counts, np.float32(1.0)))) * self._idf.take(
+                features.grams
+            )
             length = np.sqrt(text @ text)
             if length > 0.0:
                 z[-self.text_size :] = (text @ self._projection.take(self._row.take(features.grams), axis=0)) / length
         return z
 
-    def admit(self, features: Features) -> None:
+    def admit(self, features: Features | None) -> None:
         """Give the groups of a request columns, as long as there are any left."""
-        for bucket in features.groups.tolist():
+        for bucket in () if features is None else features.groups.tolist():
             if self._free < GROUPS and self._groups[bucket] < 0:
                 self._groups[bucket] = self._free
                 self._free += 1
+
+    def copy(self) -> Basis:
+        """The same, with columns of groups of its own."""
+        return Basis(
+            surface_mean=self._surface_mean,
+            surface_sd=self._surface_sd,
+            idf=self._idf,
+            row=self._row,
+            projection=self._projection,
+            groups=self._groups,
+        )
 
     def regroup(self, groups: NDArray[np.int32]) -> None:
         """Give groups the columns that they had in another process.

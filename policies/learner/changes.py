@@ -11,8 +11,13 @@ __all__ = ("ChangeDetector",)
 WINDOW = 80
 """Latest records that are looked at."""
 SHORTEST = 10
-THRESHOLD = 4.0
-"""Standard deviations of a sum of standard normals. In steady traffic about one alert in some thousand records."""
+THRESHOLD = 5.0
+"""Standard deviations of a sum of standard normals. A mean that is off by three quarters of one is noticed within
+about fifty records."""
+
+CLIP = 2.5
+"""Standard deviations beyond which one residual says no more: scores of judges have heavy tails, and a few of them
+in a row are no change."""
 
 
 class ChangeDetector:
@@ -24,10 +29,10 @@ class ChangeDetector:
     def alert(self, residual: float, *, at_s: float) -> float | None:
         """Take a standardised residual; the time since when residuals have been off, or None where they are not.
 
-        They are off if the last m of them, for any m in 10..80, sum to more than chance: `|sum| / sqrt(m) > 4`. After
+        They are off if the last m of them, for any m in 10..80, sum to more than chance: `|sum| / sqrt(m) > 5`. After
         an alert it starts anew.
         """
-        self._latest.appendleft((max(-4.0, min(4.0, residual)), at_s))
+        self._latest.appendleft((max(-CLIP, min(CLIP, residual)), at_s))
         if len(self._latest) < SHORTEST:
             return None
         sums = np.abs(np.cumsum([value for value, _ in self._latest])) / _ROOTS[: len(self._latest)]

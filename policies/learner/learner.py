@@ -9,29 +9,32 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.belief import Belief, Estimates, standard_draws
+from policies.belief import Belief, Estimates, of_estimates, standard_draws
 from policies.estimators.corrections import TimeCorrections, TimeFactors
 from policies.estimators.cost import cost_usd
 from policies.estimators.latency import CARD, LatencyModel, Times
 from policies.estimators.times import parts
 from policies.features.types import Features
+from policies.learner.estimated import between, estimated, in_order, rounded
 from policies.learner.fit import LENGTH_PRIOR, QUALITY_PRIOR, Fit, first_fit
+from policies.learner.known import UNKNOWN, judgement, length_known, quality_known
 from policies.learner.lengths import Lengths, at_least, lengths
-from policies.learner.model import ANYONE, JointModel, Known, Record
+from policies.learner.model import ANYONE, JointModel, Receipt, Record
 from policies.learner.pace import observe_times
-from policies.learner.posterior import Posterior, Problem, Variances, solve
+from policies.learner.posterior import Posterior, Variances, solve
+from policies.learner.state import Counted, Job, Levels, State
 from policies.learner.traffic import AllTraffic, Traffic
 from policies.samples import Sample
-from policies.types import Candidate, CandidateState, Estimate, Profile, RoutingRequest
+from policies.types import Candidate, CandidateState, Profile, RoutingRequest
 
-__all__ = ("Handover", "Job", "Learner", "State")
+__all__ = ("Counted", "Handover", "Job", "Learner", "State")
 
 F64 = NDArray[np.float64]
 
@@ -40,41 +43,6 @@ REMEMBERED = 20_000
 
 UNJUDGED = 200
 """Requests per judged answer beyond which exploring teaches too little to be worth it."""
-
-STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.2, 0.02
-"""Standard deviations of a level whose quality is stated, and of one of which nothing is known."""
-
-LENGTH_SD = 0.5
-"""Of the logarithm of a variant's usual length."""
-
-
-class Job(NamedTuple):
-    """A posterior to be solved, wherever there is time: `learner.take(job, solve(job.problem))`."""
-
-    model: JointModel
-    tenant: str
-    problem: Problem
-
-
-class _Counted(NamedTuple):
-    """How an answer was counted, so that its judgement can be replaced."""
-
-    quality: float | None
-    weight: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Levels:
-    """A tenant's levels under one posterior."""
-
-    posterior: Posterior
-    requests: int
-    """Of the tenant when they were taken."""
-    z: F64
-    mean: F64
-    draws: F64
-    usual: dict[object, F64] = field(default_factory=dict)
-    """Cost and latency of candidates on the tenant's mean request, by what they follow from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,23 +70,13 @@ class Handover:
         return made
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class State:
-    """The parts of a learner."""
-
-    quality: JointModel
-    length: JointModel
-    profiles: Mapping[str, Profile]
-    counted: Mapping[str, tuple[float | None, float]]
-    traffic: Mapping[str, Traffic]
-
-
 class Learner:
     """Mutable, pure, and for one thread. Predicts as an `Estimator`; learns by `decided` and `absorb`."""
 
     def __init__(self, fit: Fit | None = None, *, latency: LatencyModel = CARD) -> None:
-        """Begin with a fit, or with what is assumed before any."""
-        self.fit = fit or first_fit()
+        """Begin with a fit, or with what is assumed before any. Groups that appear later get columns here alone."""
+        begun = fit or first_fit()
+        self.fit = msgspec.structs.replace(begun, basis=begun.basis.copy())
         self.latency = latency
         basis = self.fit.basis
         self._quality = JointModel(blocks=basis.blocks, prior=QUALITY_PRIOR)
@@ -127,12 +85,12 @@ class Learner:
             if found is not None:
                 model.start_from(found)
         self._traffic = AllTraffic(basis.size)
-        self._levels: dict[str, _Levels] = {}
+        self._levels: dict[str, Levels] = {}
         self._profiles: dict[str, tuple[Profile, str | None]] = {}
         self._candidates: dict[str, Candidate] = {}
         """As each variant was when it was last decided about."""
         self.corrections = TimeCorrections()
-        self._counted: OrderedDict[str, _Counted] = OrderedDict()
+        self._counted: OrderedDict[str, Counted] = OrderedDict()
         self.parents: Mapping[str, str] = {}
         """Of variants on trial: whose predictions they start from."""
         self.tried: Counter[str] = Counter()
@@ -147,6 +105,8 @@ class Learner:
 
     def estimate(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Estimates:
         """One estimate per candidate, in their order, with the belief behind them."""
+        if not candidates:
+            return Estimates((), of_estimates(()))
         self.introduce({candidate.name: candidate.profile for candidate in candidates})
         self._candidates.update((candidate.name, candidate) for candidate in candidates)
         z = self.fit.basis.vector(request.features)
@@ -154,16 +114,20 @@ class Learner:
         factors = tuple(self.corrections.factors(candidate.name, now_s=request.now_s) for candidate in candidates)
         tokens = self._tokens(z, places, limit=float(request.max_completion_tokens or math.inf))
         times = self._times(candidates, factors, tokens, prompt_tokens=request.prompt_tokens)
-        levels, posterior = self._level_of(request.tenant), self._quality.posterior(request.tenant)
-        at, moved = _between(posterior.covariances(np.array((z, z - levels.z))), places)
+        traffic = self._traffic.of(request.tenant)
+        if not traffic.requests:  # Then the tenant's traffic is this request.
+            traffic = Traffic(self.fit.basis.size)
+            traffic.add(z, None, prompt_tokens=request.prompt_tokens, limit_tokens=request.max_completion_tokens)
+        levels, posterior = self._level_of(request.tenant, traffic), self._quality.posterior(request.tenant)
+        at, moved = between(posterior.covariances(np.array((z, z - levels.z))), places)
         score = posterior.means(z)[places]
-        rows = np.array((score, np.sqrt(at.diagonal()), tokens.mean, *times)).T.tolist()
-        estimates = [_estimate(request, c, row) for c, row in zip(candidates, rows, strict=True)]
+        rows = np.array((score, np.sqrt(np.maximum(at.diagonal(), 0.0)), tokens.mean, *times)).T.tolist()
+        estimates = [estimated(request, c, row) for c, row in zip(candidates, rows, strict=True)]
         own, level = moved.diagonal(), levels.mean[places]
-        usual = self._usual(request.tenant, candidates, places, factors)
+        usual = self._usual(levels, candidates, places, factors)
         belief = Belief(
             level=level,
-            draws=levels.draws if len(places) == len(levels.draws) and _in_order(places) else levels.draws[places],
+            draws=levels.draws if len(places) == len(levels.draws) and in_order(places) else levels.draws[places],
             shift=score - level,
             doubt=np.sqrt(np.maximum(own[:, None] + own - 2.0 * moved, 0.0)),
             usd=usual[0],
@@ -196,8 +160,7 @@ class Learner:
         """
         self.tried[choice] += 1
         self.requests += 1
-        if features is not None:
-            self.fit.basis.admit(features)
+        self.fit.basis.admit(features)
         z = self.fit.basis.vector(features)
         self._traffic.add(tenant, z, features, prompt_tokens=prompt_tokens, limit_tokens=limit_tokens)
 
@@ -206,36 +169,39 @@ class Learner:
 
         A variant that no candidate has had the name of is learned about as well: nothing is known of it beforehand.
         """
-        self.introduce({sample.variant: _UNKNOWN} if sample.variant not in self._profiles else {})
-        before = self._counted.get(sample.decision_id)
         if sample.features is None:
             return
+        self.introduce({sample.variant: UNKNOWN} if sample.variant not in self._profiles else {})
+        self.fit.basis.admit(sample.features)
         z = self.fit.basis.vector(sample.features)
+        before = self._counted.get(sample.decision_id)
         if before is None:
             self.answered += 1
             self._learn_length(sample, z)
             self._learn_times(sample)
-        self._learn_quality(sample, z, before or _Counted(None, 0.0))
-        self._remember(sample)
+            self._remember(sample, self._learn_quality(sample, z))
+        elif (before.quality, before.weight) != (sample.quality, sample.quality_weight):
+            if before.receipt is not None:
+                self._quality.take_back(before.receipt, z)
+                self.judged -= 1
+            self._remember(sample, self._learn_quality(sample, z))
 
     def absorb_all(self, samples: Iterable[Sample]) -> None:
         """Learn from many requests that are new to it, oldest first, at once: without noticing changes."""
-        rows = [s for s in samples if s.features is not None and s.decision_id not in self._counted]
-        self.introduce({s.variant: _UNKNOWN for s in rows if s.variant not in self._profiles})
-        z = np.array([self.fit.basis.vector(sample.features) for sample in rows]).reshape(
-            len(rows), self.fit.basis.size
-        )
-        for sample in rows:
-            self._remember(sample)
+        given = (s for s in samples if s.features is not None and s.decision_id not in self._counted)
+        new = list({sample.decision_id or number: sample for number, sample in enumerate(given)}.values())
+        # Of tenants whose statistics do not all find room, those heard last keep theirs.
+        last = {sample.tenant: number for number, sample in enumerate(new)}
+        rows = sorted(new, key=lambda sample: last[sample.tenant])
+        self.introduce({s.variant: UNKNOWN for s in rows if s.variant not in self._profiles})
+        for sample in new:
+            self.fit.basis.admit(sample.features)
+        z = np.array([self.fit.basis.vector(s.features) for s in rows]).reshape(len(rows), self.fit.basis.size)
         self._absorb_lengths(rows, z)
-        judged = [(row, s) for row, s in enumerate(rows) if _judgement(s) is not None]
-        for key in dict.fromkeys((s.tenant, s.variant) for _, s in judged):
-            mine = [(row, s) for row, s in judged if (s.tenant, s.variant) == key]
-            y, weight = np.array([_judgement(s) for _, s in mine]).T
-            at_s = np.array([s.created_at_s for _, s in mine])
-            self._quality.observe_all(*key, z=z[[row for row, _ in mine]], y=y, weight=weight, at_s=at_s)
+        receipts = self._absorb_qualities(rows, z)
+        for sample in new:
+            self._remember(sample, receipts.get(id(sample)))
         self.answered += len(rows)
-        self.judged += len(judged)
 
     def forget(self, variant: str) -> None:
         """Drop all that is known of a variant."""
@@ -285,7 +251,7 @@ class Learner:
             quality=self._quality,
             length=self._length,
             profiles={name: profile for name, (profile, _) in self._profiles.items()},
-            counted=self._counted,
+            counted={name: self._still(counted) for name, counted in self._counted.items()},
             traffic=self._traffic.by_tenant,
         )
 
@@ -295,7 +261,7 @@ class Learner:
 
     def restore_counts(
         self,
-        counted: Mapping[str, tuple[float | None, float]],
+        counted: Mapping[str, Counted],
         *,
         tried: Counter[str],
         requests: int,
@@ -303,7 +269,7 @@ class Learner:
         judged: int,
     ) -> None:
         """Continue with the answers that were counted, and how many there were."""
-        self._counted = OrderedDict((name, _Counted(*values)) for name, values in counted.items())
+        self._counted = OrderedDict(counted)
         self.tried, self.requests, self.answered, self.judged = tried, requests, answered, judged
 
     @property
@@ -331,8 +297,8 @@ class Learner:
             return
         for name, profile in changed.items():
             self._profiles[name] = (profile, self.parents.get(name))
-        self._quality.introduce({name: _quality_known(*self._profiles[name]) for name in changed})
-        self._length.introduce({name: _length_known(*self._profiles[name]) for name in changed})
+        self._quality.introduce({name: quality_known(*self._profiles[name]) for name in changed})
+        self._length.introduce({name: length_known(*self._profiles[name]) for name in changed})
         self._levels.clear()
 
     def jobs(self, tenant: str = ANYONE, *, anyhow: bool = False) -> list[Job]:
@@ -378,14 +344,14 @@ class Learner:
 
     def _usual(
         self,
-        tenant: str,
+        levels: Levels,
         candidates: Sequence[Candidate],
         places: NDArray[np.intp],
         factors: tuple[TimeFactors, ...],
     ) -> F64:
         """Cost and latency of each on the tenant's mean request, when nothing else runs; shape (2, k)."""
-        levels, traffic = self._level_of(tenant), self._traffic.of(tenant)
-        key = (tuple(candidate.name for candidate in candidates), tuple(_rounded(factor) for factor in factors))
+        traffic = levels.traffic
+        key = (tuple(candidate.name for candidate in candidates), tuple(rounded(factor) for factor in factors))
         if (held := levels.usual.get(key)) is not None:
             return held
         at_rest = [
@@ -410,20 +376,22 @@ class Learner:
         found = name if name in names else self.parents.get(name, "")
         return names.index(found) if found in names else None
 
-    def _level_of(self, tenant: str) -> _Levels:
+    def _level_of(self, tenant: str, traffic: Traffic) -> Levels:
         """Levels under the posterior in force, at traffic that is at most a twentieth out of date."""
-        posterior, traffic = self._quality.posterior(tenant), self._traffic.of(tenant)
+        posterior = self._quality.posterior(tenant)
         held = self._levels.get(tenant)
         if (
             held is not None
             and held.posterior is posterior
+            and held.traffic is traffic
             and traffic.requests - held.requests <= held.requests // 20
         ):
             return held
-        z = traffic.mean.copy() if traffic.requests else self.fit.basis.vector(None)
+        z = traffic.mean.copy()
         root = np.linalg.cholesky(posterior.covariances(z[None])[0] + _JITTER * np.eye(len(posterior.mean)))
-        made = _Levels(
+        made = Levels(
             posterior=posterior,
+            traffic=traffic,
             requests=traffic.requests,
             z=z,
             mean=posterior.means(z),
@@ -434,8 +402,10 @@ class Learner:
         self._levels[tenant] = made
         return made
 
-    def _remember(self, sample: Sample) -> None:
-        self._counted[sample.decision_id] = _Counted(sample.quality, sample.quality_weight)
+    def _remember(self, sample: Sample, receipt: Receipt | None) -> None:
+        if not sample.decision_id:
+            return
+        self._counted[sample.decision_id] = Counted(sample.quality, sample.quality_weight, receipt)
         self._counted.move_to_end(sample.decision_id)
         if len(self._counted) > REMEMBERED:
             self._counted.popitem(last=False)
@@ -445,6 +415,13 @@ class Learner:
         if candidate is not None:
             row = self._latency_row(sample.variant)
             observe_times(self.corrections, sample, candidate=candidate, latency=self.latency, row=row)
+
+    def _still(self, counted: Counted) -> Counted:
+        """As it counts by now, in the terms of a model that is restored now."""
+        receipt = counted.receipt
+        if receipt is not None:
+            receipt = receipt._replace(weight=self._quality.standing(receipt), number=0)
+        return counted._replace(receipt=receipt)
 
     def _learn_length(self, sample: Sample, z: F64) -> None:
         if sample.completion_tokens < 1:
@@ -472,70 +449,29 @@ class Learner:
             y[cut] = [at_least(float(seen), mu=float(m), sd=sd) for seen, m in zip(y[cut], mu, strict=True)]
         return y
 
-    def _learn_quality(self, sample: Sample, z: F64, before: _Counted) -> None:
-        if (sample.quality, sample.quality_weight) == before:
-            return
-        if before.quality is not None:
-            taken_back = Record(sample.tenant, sample.variant, z, before.quality, -min(1.0, before.weight))
-            self._quality.observe(taken_back, watched=False)
-            self.judged -= 1
-        if (judged := _judgement(sample)) is not None:
-            self._quality.observe(Record(sample.tenant, sample.variant, z, *judged, sample.created_at_s))
-            self.judged += 1
+    def _learn_quality(self, sample: Sample, z: F64) -> Receipt | None:
+        judged = judgement(sample)
+        if judged is None:
+            return None
+        self.judged += 1
+        return self._quality.observe(Record(sample.tenant, sample.variant, z, *judged, sample.created_at_s))
 
-
-def _judgement(sample: Sample) -> tuple[float, float] | None:
-    """Quality and weight of an answer that was judged."""
-    quality, weight = sample.quality, sample.quality_weight
-    if quality is None or not math.isfinite(quality) or not weight > 0.0:
-        return None
-    return min(1.0, max(0.0, quality)), min(1.0, weight)
-
-
-def _rounded(factor: TimeFactors) -> tuple[int, int]:
-    """A correction to about a twentieth: finer changes move no price."""
-    return round(20.0 * math.log(factor.ttft)), round(20.0 * math.log(factor.tpot))
-
-
-def _in_order(places: NDArray[np.intp]) -> bool:
-    return all(place == number for number, place in enumerate(places.tolist()))
-
-
-def _between(covariances: F64, places: NDArray[np.intp]) -> F64:
-    """Covariances of some variants only; shape (n, k, k)."""
-    if covariances.shape[1] == len(places) and _in_order(places):
-        return covariances
-    return covariances[:, places[:, None], places]
+    def _absorb_qualities(self, rows: Sequence[Sample], z: F64) -> dict[int, Receipt]:
+        """Receipts by the identity of the samples, of those that are judged."""
+        by_key: dict[tuple[str, str], list[int]] = {}
+        for row, sample in enumerate(rows):
+            if judgement(sample) is not None:
+                by_key.setdefault((sample.tenant, sample.variant), []).append(row)
+        receipts: dict[int, Receipt] = {}
+        for key, places in by_key.items():
+            mine = [rows[place] for place in places]
+            y, weight = np.array([judgement(sample) for sample in mine]).T
+            at_s = np.array([sample.created_at_s for sample in mine])
+            counted = self._quality.observe_all(*key, z=z[places], y=y, weight=weight, at_s=at_s)
+            receipts |= {id(sample): receipt for sample, receipt in zip(mine, counted, strict=True)}
+            self.judged += len(mine)
+        return receipts
 
 
 _JITTER = 1e-9
 _MOST_LEVELS = 256
-_UNKNOWN = Profile(quality=0.5, ttft_s=0.0, tpot_s=0.0, source="prior")
-
-
-def _quality_known(profile: Profile, parent: str | None) -> Known:
-    """The prior of a level: a measured card's own standard error, at least `STATED_SD` for a stated one."""
-    sd = {"card": max(LEAST_SD, profile.quality_se), "stated": max(STATED_SD, profile.quality_se)}
-    return Known(mean=profile.quality, sd=sd.get(profile.source, GUESSED_SD), parent=parent)
-
-
-def _length_known(profile: Profile, parent: str | None) -> Known:
-    return Known(mean=math.log(max(1.0, profile.completion_tokens)), sd=LENGTH_SD, parent=parent)
-
-
-def _estimate(request: RoutingRequest, candidate: Candidate, row: Sequence[float]) -> Estimate:
-    score, quality_se, tokens, wait_s, ttft_s, ttft_high_s, tpot_s, latency_s, latency_high_s = row
-    busy_s = ttft_s - wait_s + max(0.0, tokens - 1.0) * tpot_s
-    return Estimate(
-        quality=min(1.0, max(0.0, score)),
-        quality_se=quality_se,
-        ttft_s=ttft_s,
-        ttft_high_s=ttft_high_s,
-        tpot_s=tpot_s,
-        completion_tokens=tokens,
-        latency_s=latency_s,
-        latency_high_s=latency_high_s,
-        cost_usd=cost_usd(
-            candidate, prompt_tokens=request.prompt_tokens, completion_tokens=tokens, busy_s=max(0.0, busy_s)
-        ),
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from policies.learner.changes import ChangeDetector
 from policies.learner.moments import Moments
 from policies.learner.posterior import Posterior, Prior, Problem, Variances, solve
 
-__all__ = ("ANYONE", "JointModel", "Known", "Record")
+__all__ = ("ANYONE", "JointModel", "Known", "Receipt", "Record")
 
 F64 = NDArray[np.float64]
 
@@ -48,6 +49,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     sd: float
     parent: str | None = None
     """The variant that it starts from."""
+    guessed: bool = False
+    """Whether the mean is a guess, which gives way to the parent's level."""
 
 
 class Record(NamedTuple):
@@ -59,6 +62,17 @@ class Record(NamedTuple):
     y: float
     weight: float
     at_s: float = 0.0
+
+
+class Receipt(NamedTuple):
+    """A record as it was counted, so that it can be taken back."""
+
+    tenant: str
+    variant: str
+    y: float
+    weight: float
+    number: int = 0
+    """Records counted by then, it included."""
 
 
 class JointModel:
@@ -74,6 +88,12 @@ class JointModel:
         self._posteriors: dict[str, Posterior] = {}
         self._variances: dict[str, Variances] = {}
         self._since: dict[str, int] = {}
+        self._own: dict[str, dict[str, F64]] = {}
+        """Own parts in the latest posterior, by tenant and variant: what children start from."""
+        self._dropped: dict[str, int] = {}
+        """Records counted when a tenant's or a variant's statistics were last dropped, by either's name."""
+        self._scaled: dict[str, list[int]] = {}
+        """Records counted whenever a change scaled a variant's statistics down."""
         self.records = 0
         """Counted so far."""
         self.changes: dict[str, list[float]] = {}
@@ -115,19 +135,24 @@ class JointModel:
         self._detectors.pop(name, None)
         for tenant, moments in self._by_tenant.items():
             self._by_tenant[tenant] = moments.without(place)
+        self._dropped[_variant(name)] = self.records
         self._posteriors.clear()
-        self._variances.clear()
+        self._variances = {
+            tenant: replace(found, noise=np.delete(found.noise, place)) for tenant, found in self._variances.items()
+        }
 
-    def observe(self, record: Record, *, watched: bool = True) -> bool:
-        """Count a record of a known variant; whether it made its change detector alert."""
+    def observe(self, record: Record) -> Receipt:
+        """Count a record of a known variant; one from before a noticed change counts for less."""
         place = self._places[record.variant]
-        alert = watched and record.weight > 0.0 and self._alerts(record, place)
-        self._moments(record.tenant).add(place, record.z, record.y, weight=record.weight)
+        self._watch(record, place)
+        since = self.changes.get(record.variant, ())
+        weight = record.weight * FORGETS ** sum(record.at_s < since_s for since_s in since)
+        self._moments(record.tenant).add(place, record.z, record.y, weight=weight)
         self._count(1)
-        return alert
+        return Receipt(record.tenant, record.variant, record.y, weight, self.records)
 
-    def observe_all(self, tenant: str, variant: str, *, z: F64, y: F64, weight: F64, at_s: F64) -> None:
-        """Count n records of one tenant and variant, those before a noticed change for less.
+    def observe_all(self, tenant: str, variant: str, *, z: F64, y: F64, weight: F64, at_s: F64) -> list[Receipt]:
+        """Count n records of one tenant and variant at once, without looking for changes.
 
         Shapes (n, size), and (n,) of the rest.
         """
@@ -135,6 +160,24 @@ class JointModel:
             weight = np.where(at_s < since_s, FORGETS * weight, weight)
         self._moments(tenant).add_all(self._places[variant], z, y, weight)
         self._count(len(y))
+        return [Receipt(tenant, variant, *of, self.records) for of in zip(y.tolist(), weight.tolist(), strict=True)]
+
+    def take_back(self, receipt: Receipt, z: F64) -> None:
+        """Count a record no more, as far as it still counts."""
+        weight = self.standing(receipt)
+        if weight > 0.0:
+            place = self._places[receipt.variant]
+            self._by_tenant[receipt.tenant].add(place, z, receipt.y, weight=-weight)
+            self._count(1)
+
+    def standing(self, receipt: Receipt) -> float:
+        """Weight at which a record still counts for its own tenant; 0 once such statistics were dropped."""
+        place, moments = self._places.get(receipt.variant), self._by_tenant.get(receipt.tenant)
+        dropped = [self._dropped.get(of, -1) for of in (_tenant(receipt.tenant), _variant(receipt.variant))]
+        if place is None or moments is None or receipt.number <= max(dropped):
+            return 0.0
+        scaled = sum(number >= receipt.number for number in self._scaled.get(receipt.variant, ()))
+        return min(receipt.weight * FORGETS**scaled, float(moments.weight[place]))
 
     def due(self, tenant: str) -> bool:
         """Whether the posterior that a tenant sees should be renewed."""
@@ -149,22 +192,20 @@ class JointModel:
         """The posterior that a tenant sees, to be solved: `take(tenant, solve(problem(tenant)))`."""
         whose = self.whose(tenant)
         known = [self._known[name] for name in self._names]
-        moments, start = self._seen_by(whose), self._variances.get(whose)
-        if start is None or len(start.noise) != len(known):
-            start = self._variances.get(ANYONE)
-        if start is None or len(start.noise) != len(known):
-            start = Variances.of(self._prior, len(known))
+        parents = [self._inherited(of, whose) for of in known]
+        means = [
+            own[0] if of.guessed and own is not None else of.mean for of, own in zip(known, parents, strict=True)
+        ]
+        start = self._variances.get(whose) or self._variances.get(ANYONE)
         self._since[whose] = 0
         return Problem(
-            moments=moments,
+            moments=self._seen_by(whose),
             blocks=self._blocks,
             prior=self._prior,
-            start=start,
-            level=np.array([stated.mean for stated in known]),
-            level_variance=np.array([stated.sd**2 for stated in known]),
-            parent=np.array([self._inherited(stated.parent, whose) for stated in known]).reshape(
-                len(known), len(self._blocks)
-            ),
+            start=start or Variances.of(self._prior, len(known)),
+            level=np.array(means),
+            level_variance=np.array([of.sd**2 for of in known]),
+            parent=np.array([np.zeros(self.size) if own is None else own for own in parents]).reshape(-1, self.size),
         )
 
     def take(self, tenant: str, posterior: Posterior) -> None:
@@ -173,6 +214,7 @@ class JointModel:
         if len(posterior.mean) == len(self._names):
             self._posteriors[whose] = posterior
             self._variances[whose] = posterior.variances
+            self._own[whose] = dict(zip(self._names, posterior.own, strict=True))
 
     def posterior(self, tenant: str) -> Posterior:
         """What a tenant sees; solved here and now only where there is none at all."""
@@ -208,15 +250,16 @@ class JointModel:
         changes: Mapping[str, list[float]],
         records: int,
     ) -> None:
-        """Continue from sums and variances by tenant, of the variants that it knows."""
+        """Continue from sums and variances by tenant, of the variants that it knows; its receipts end here."""
         self._by_tenant = OrderedDict({ANYONE: Moments.zeros(len(self._names), self.size)} | dict(statistics))
         self._variances = dict(variances)
         self.changes, self.records = dict(changes), records
-        self._posteriors.clear()
+        for held in (self._posteriors, self._own, self._dropped, self._scaled):
+            held.clear()
 
     def start_from(self, variances: Variances) -> None:
-        """Begin the evidence steps here, for tenants that have no variances of their own yet."""
-        self._variances.setdefault(ANYONE, variances)
+        """Begin the evidence steps here, for tenants that have no variances of their own yet; noise is found anew."""
+        self._variances.setdefault(ANYONE, replace(variances, noise=np.full(len(self._names), self._prior.noise)))
 
     def weight(self, name: str) -> float:
         """Records of a variant, of all tenants."""
@@ -235,13 +278,17 @@ class JointModel:
         self._names.append(name)
         for tenant, moments in self._by_tenant.items():
             self._by_tenant[tenant] = moments.extended()
-        self._variances.clear()
+        self._variances = {
+            tenant: replace(found, noise=np.append(found.noise, self._prior.noise))
+            for tenant, found in self._variances.items()
+        }
 
     def _moments(self, tenant: str) -> Moments:
         """The tenant's own statistics; of the tenant heard longest ago there are none any more."""
         own = self._by_tenant.get(tenant)
         if own is None:
-            own = self._by_tenant[tenant] = Moments.zeros(len(self._names), len(self._blocks))
+            own = self._by_tenant[tenant] = Moments.zeros(len(self._names), self.size)
+            self._dropped[_tenant(tenant)] = self.records
             if (shared := self._posteriors.get(ANYONE)) is not None:
                 self._posteriors[tenant] = shared  # Until its own is solved.
                 self._since[tenant] = 0
@@ -254,8 +301,9 @@ class JointModel:
         """Add a tenant's statistics to those that have no tenant, at what they are worth to others."""
         moments = self._by_tenant.pop(tenant)
         self._by_tenant[ANYONE].plus(moments, factors=_bounded(moments))
-        for kept in (self._posteriors, self._variances, self._since):
+        for kept in (self._posteriors, self._variances, self._since, self._own):
             kept.pop(tenant, None)
+        self._dropped.pop(_tenant(tenant), None)
 
     def _seen_by(self, whose: str) -> Moments:
         """Everyone's statistics as they count for one tenant."""
@@ -266,26 +314,33 @@ class JointModel:
                 seen.plus(moments, factors=factors)
         return seen
 
-    def _inherited(self, parent: str | None, whose: str) -> F64:
-        posterior = self._posteriors.get(whose)
-        if parent is None or posterior is None or parent not in self._names:
-            return np.zeros(len(self._blocks))
-        place = self._places[parent]
-        return posterior.own[place] if place < len(posterior.own) else np.zeros(len(self._blocks))
+    def _inherited(self, known: Known, whose: str) -> F64 | None:
+        """The own part of a variant's parent; None where it has none, or nothing is known of it yet."""
+        own = self._own.get(whose) or self._own.get(ANYONE) or {}
+        return None if known.parent not in self._places else own.get(known.parent)
 
-    def _alerts(self, record: Record, place: int) -> bool:
+    def _watch(self, record: Record, place: int) -> None:
+        """Look for a change with this record; after one, what was counted before counts for less."""
         posterior = self._posteriors.get(self.whose(record.tenant))
         if posterior is None or len(posterior.mean) != len(self._names):
-            return False
+            return
         variance = posterior.variances.noise[place] + posterior.covariances(record.z[None])[0, place, place]
         residual = (record.y - float(posterior.means(record.z)[place])) / float(np.sqrt(variance))
         since_s = self._detectors.setdefault(record.variant, ChangeDetector()).alert(residual, at_s=record.at_s)
         if since_s is None:
-            return False
+            return
         self.changes[record.variant] = [*self.changes.get(record.variant, []), since_s][-MOST_CHANGES:]
+        self._scaled.setdefault(record.variant, []).append(self.records)
         for moments in self._by_tenant.values():
             moments.scale(place, FORGETS)
-        return True
+
+
+def _tenant(name: str) -> str:
+    return f"tenant {name}"
+
+
+def _variant(name: str) -> str:
+    return f"variant {name}"
 
 
 def _bounded(moments: Moments) -> F64:

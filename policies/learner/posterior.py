@@ -93,7 +93,7 @@ class Posterior:
     own_precision: NDArray[np.float32]
     """`L_o`; shape (k, n)."""
     root: NDArray[np.float32]
-    """Cholesky factor of the shared part's covariance, transposed; shape (n, n)."""
+    """`root.T @ root` is the shared part's covariance; shape (n, n)."""
     idle: NDArray[np.float32]
     """Prior variances of the shared and of an own part, 0 for entries that records have touched; shape (2, size)."""
     variances: Variances
@@ -118,7 +118,7 @@ class Posterior:
         covariances: F64 = (rooted @ rooted.transpose(0, 2, 1)).astype(np.float64) + idle[:, :1, None]
         own = ((reached / self.own_precision) * x[:, None, :]).sum(axis=2) + idle[:, 1:]
         places = np.arange(covariances.shape[1])
-        covariances[:, places, places] += own
+        covariances[:, places, places] += np.maximum(own, 0.0)
         return covariances
 
 
@@ -176,6 +176,8 @@ class _Solved:
     """`A_a^-1 G_a = I - A_a^-1 L_o`; shape (k, n, n)."""
     shared_covariance: F64
     """V_c; shape (n, n)."""
+    root: F64
+    """`root.T @ root` is V_c; shape (n, n)."""
     shared: F64
     own: F64
 
@@ -193,7 +195,9 @@ class _Solved:
         # G - G A^-1 G = L_o A^-1 G: what is left of a variant's evidence for the shared part.
         q = _symmetric((own_precision[:, :, None] * carried).sum(axis=0))
         q[entries, entries] += shared_precision
-        shared_covariance: F64 = np.linalg.inv(q).astype(np.float64, copy=False)
+        # V_c = q^-1 = R R' with R the transposed inverse of q's Cholesky factor: q is better conditioned than V_c.
+        root: F64 = np.linalg.inv(_factor(q)).astype(np.float64, copy=False)
+        shared_covariance: F64 = root.T @ root
         answered = np.matmul(inverse, (case.target / variances.noise[:, None])[:, :, None])[:, :, 0]
         shared = shared_covariance @ (own_precision * answered).sum(axis=0)
         return cls(
@@ -202,6 +206,7 @@ class _Solved:
             inverse=inverse,
             carried=carried,
             shared_covariance=shared_covariance,
+            root=root,
             shared=shared,
             own=answered - carried @ shared,
         )
@@ -253,7 +258,7 @@ class _Solved:
             own=every_own,
             reach=(self.own_precision[:, :, None] * self.inverse).astype(np.float32),
             own_precision=self.own_precision.astype(np.float32),
-            root=np.linalg.cholesky(_symmetric(self.shared_covariance)).T.astype(np.float32),
+            root=self.root.astype(np.float32),
             idle=idle,
             variances=self.variances,
             weight=problem.moments.weight,
@@ -264,6 +269,17 @@ def _step(mean: F64, variance: F64, now: float, assumed: float) -> float:
     """`g = sum(1 - P / v)`, `v <- (sum m^2 + 2 v0) / (g + 2)`: a block that does not help stays small, or shrinks."""
     determined = float(np.clip(1.0 - variance / now, 0.0, 1.0).sum())
     return max((float((mean**2).sum()) + 2.0 * assumed) / (determined + 2.0), 1e-9)
+
+
+def _factor(precision: F64) -> F64:
+    """Cholesky factor of a precision; where rounding has made it indefinite, of the nearest that is not."""
+    try:
+        factor: F64 = np.linalg.cholesky(precision).astype(np.float64, copy=False)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(precision)
+        least = 1e-12 * max(float(values[-1]), 1.0)
+        factor = np.linalg.cholesky((vectors * np.maximum(values, least)) @ vectors.T + least * np.eye(len(values)))
+    return factor
 
 
 def _symmetric(matrix: F64) -> F64:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from policies.errors import ArtifactError
 from policies.estimators.latency import CARD, LatencyModel
 from policies.learner.fit import Fit
-from policies.learner.learner import Learner
-from policies.learner.model import JointModel
+from policies.learner.learner import Counted, Learner
+from policies.learner.model import JointModel, Receipt
 from policies.learner.moments import Moments
-from policies.learner.posterior import Variances
+from policies.learner.posterior import Variances, solve
 from policies.learner.traffic import Traffic
 from policies.types import Profile
 
@@ -55,7 +56,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     quality: _Model
     length: _Model
     profiles: dict[str, Profile]
-    counted: list[tuple[str, float | None, float]]
+    counted: dict[str, tuple[float | None, float, tuple[str, str, float, float] | None]]
     tried: dict[str, int]
     requests: int
     answered: int
@@ -81,7 +82,7 @@ def taken(learner: Learner, *, note: bytes = b"") -> Snapshot:
         quality=_model_out(state.quality),
         length=_model_out(state.length),
         profiles=dict(state.profiles),
-        counted=[(name, *values) for name, values in state.counted.items()],
+        counted={name: (c.quality, c.weight, c.receipt and c.receipt[:4]) for name, c in state.counted.items()},
         tried=dict(learner.tried),
         requests=learner.requests,
         answered=learner.answered,
@@ -110,8 +111,8 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
         snapshot = msgspec.msgpack.decode(inflate.decompress(data, MAX_BYTES), type=Snapshot)
         if not inflate.eof or snapshot.format != FORMAT or snapshot.fit != fit.hash:
             raise ArtifactError("the snapshot was taken under another fit, or by another version")
-        fit.basis.regroup(np.frombuffer(snapshot.groups, "<i4"))
         learner = Learner(fit, latency=latency)
+        learner.fit.basis.regroup(np.frombuffer(snapshot.groups, "<i4"))
         learner.introduce(snapshot.profiles)
         state = learner.state()
         _model_in(snapshot.quality, state.quality)
@@ -125,7 +126,10 @@ def decode(data: bytes, *, fit: Fit, latency: LatencyModel = CARD) -> tuple[Lear
     except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the snapshot cannot be read: {error}") from None
     learner.restore_counts(
-        {name: (quality, weight) for name, quality, weight in snapshot.counted},
+        {
+            name: Counted(quality, weight, receipt and Receipt(*receipt))
+            for name, (quality, weight, receipt) in snapshot.counted.items()
+        },
         tried=Counter(snapshot.tried),
         requests=snapshot.requests,
         answered=snapshot.answered,
@@ -151,7 +155,7 @@ def _model_out(model: JointModel) -> _Model:
             for tenant, m in tenants.items()
         },
         variances={t: (v.shared.tobytes(), v.own.tobytes(), v.noise.tobytes()) for t, v in variances.items()},
-        changes=model.changes,
+        changes=dict(model.changes),
         records=model.records,
     )
 
@@ -174,6 +178,9 @@ def _model_in(stored: _Model, model: JointModel) -> None:
         for tenant, (s, o, noise) in stored.variances.items()
     }
     model.restore(tenants, variances, changes=stored.changes, records=stored.records)
+    for tenant in variances:
+        # Another evidence step would move predictions although nothing was learned.
+        model.take(tenant, solve(replace(model.problem(tenant), steps=0)))
 
 
 def _floats(data: bytes, shape: tuple[int, ...]) -> F64:

@@ -86,7 +86,7 @@ class AllTraffic:
             self._together = traffic
 
     def of(self, tenant: str) -> Traffic:
-        """A tenant's traffic; that of all together while it has hardly any."""
+        """A tenant's traffic; that of all together while it has none."""
         found = self._by_tenant.get(tenant)
         return self._together if found is None or not found.requests else found
 

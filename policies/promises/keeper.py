@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from policies.duals import Foreseen
+from policies.duals import Alternating, Foreseen
 from policies.objective import Limits
 from policies.prices import NO_PRICES, Prices
 from policies.promises.aims import needed_mean, spare_share
@@ -71,6 +71,7 @@ class Keeper:
         self._gap_s: float | None = None
         self._admitted = 0
         self._foreseen = Foreseen(window=FORESEEN)
+        self._prices = Alternating()
         self._per_quality = 0.0
         self._times = {
             name: _Timed(HeldLimit(promised))
@@ -94,6 +95,7 @@ class Keeper:
         if self._sla.mean_quality is not None and self._admitted >= self._solve_at:
             self._solve(self._sla.mean_quality)
             self._solve_at = self._admitted + round(min(EVERY, max(1.0, self._ahead / 10.0)))
+        self._per_quality = min(HIGHEST_PRICE, self._prices.next_price())
 
     @property
     def limits(self) -> Limits:
@@ -122,10 +124,16 @@ class Keeper:
             self._counted = MEMORY * self._counted + 1.0
             self._fell, self._spread = MEMORY * self._fell, MEMORY * self._spread
 
-    def judged(self, *, change: float, window: int) -> None:
-        """An answer of that window turned out better, or worse, than was counted."""
+    def judged(self, *, change: float, window: int, earlier: float = 0.0) -> None:
+        """An answer of that window turned out better, or worse, than was counted.
+
+        Args:
+            change: Of its quality, against what it counted with.
+            window: In which it was answered.
+            earlier: Sum of its earlier changes, which this one adds to.
+        """
         self._fell += change
-        self._spread += change * change
+        self._spread = max(0.0, self._spread + (earlier + change) ** 2 - earlier**2)
         if window == self.window:
             self._total += change
 
@@ -151,9 +159,8 @@ class Keeper:
         answers = self._counted + SEED_ANSWERS
         missed, spread = self._fell / answers, math.sqrt(SPREAD**2 + self._spread / answers)
         needed = needed_mean(floor, seen=self._rated, total=self._total, ahead=self._ahead, spread=spread)
-        price = self._foreseen.price(target=1.0 - min(1.0, max(0.0, needed - missed)))
-        if price is not None:
-            self._per_quality = min(price, HIGHEST_PRICE)
+        target = 1.0 - min(1.0, max(0.0, needed - missed))
+        self._prices.dual = self._foreseen.solve(target=target) or self._prices.dual
 
 
 class _Timed:

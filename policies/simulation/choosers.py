@@ -14,7 +14,7 @@ from policies.belief import of_estimates
 from policies.decide import decide
 from policies.estimators.card import CardEstimator
 from policies.feasibility import breach
-from policies.pacing import Pacer
+from policies.pacing import Pacer, choices
 from policies.policy import Budget, Exploration, Formula, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_POLICY
@@ -22,7 +22,7 @@ from policies.simulation.results import OURS
 from policies.simulation.tenants import Tenant
 from policies.simulation.traces import Trace
 from policies.stakes import stakes
-from policies.types import Candidate, Decision, Estimate, RoutingRequest
+from policies.types import Candidate, Estimate, RoutingRequest
 
 __all__ = ("Chooser", "Scene", "choosers")
 
@@ -116,21 +116,13 @@ class _Deciding:
             prices=prices,
         )
         if pacer is not None:
-            _foresee(pacer, decision)
+            pacer.foresee(*choices(decision))
         return self._places[decision.choice or pools[0].name]
 
     def ended(self, number: int, arm: int) -> None:
         pacer = self._pacers.get(int(self._scene.tenant[number]))
         if pacer is not None:
             pacer.charge(float(self._scene.cost_usd[number, arm]))
-
-
-def _foresee(pacer: Pacer, decision: Decision) -> None:
-    """Remember what the request could have chosen from, before any price."""
-    able = [(v.utility, v.estimate.cost_usd) for v in decision.verdicts if v.estimate and v.utility is not None]
-    if able:
-        worth = [utility + decision.prices.per_usd * cost_usd for utility, cost_usd in able]
-        pacer.foresee(worth, [cost_usd for _, cost_usd in able])
 
 
 def _request(scene: Scene, number: int) -> RoutingRequest:

@@ -19,14 +19,14 @@ from policies.learner.fit import first_fit
 from policies.learner.learner import Learner
 from policies.learner.schedule import is_due
 from policies.objective import Objective, Weights
-from policies.pacing import Pacer
+from policies.pacing import Pacer, choices
 from policies.policy import Budget, Policy
 from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_POLICY
 from policies.samples import Sample
 from policies.simulation.methods import Method, Start, Task, World
 from policies.simulation.queries import Labelled, Queries
-from policies.training.answers import counted, fit_answers, held_against
+from policies.training.answers import counted, fit_answers, refitted_answers
 from policies.types import Candidate, CandidateState, Decision, Profile, RoutingRequest
 
 __all__ = ("TRILEMMA", "Fitted", "arms_as_candidates")
@@ -180,8 +180,7 @@ class _Run:
         features, choice = self._world.queries.features[row], decision.choice or ""
         self._learner.decided(TENANT, features, choice=choice, prompt_tokens=_REQUEST.prompt_tokens)
         if self._pacer is not None:
-            able = [(v.worth, v.estimate.cost_usd) for v in decision.verdicts if v.estimate and v.worth is not None]
-            self._pacer.foresee([worth for worth, _ in able], [cost_usd for _, cost_usd in able])
+            self._pacer.foresee(*choices(decision))
         self._decided = decision
         return self._world.arms.index(choice)
 
@@ -224,9 +223,8 @@ class _Run:
 
     def _train(self) -> None:
         """What the trainer does: fit, and promote what is better."""
-        in_force = self._learner.fit
-        fit = fit_answers(self._samples, start=in_force)
-        if held_against(self._samples, fit, in_force, profiles=self._profiles).promoted:
+        fit, verdict = refitted_answers(self._samples, self._learner.fit, profiles=self._profiles)
+        if verdict.promoted:
             self._learner = self._learner.refitted(fit, self._samples)
 
 

@@ -14,15 +14,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.learner.fit import Fit
+from policies.learner.fit import KIND, Fit
+from policies.learner.known import judgement
 from policies.learner.learner import Learner
 from policies.learner.model import ANYONE
 from policies.learner.posterior import solve
 from policies.samples import Sample
 from policies.training.basis import fit_basis
+from policies.training.gate import Comparison, paired
 from policies.types import Profile
 
-__all__ = ("Comparison", "Verdict", "counted", "fit_answers", "held_against")
+__all__ = ("Verdict", "counted", "fit_answers", "held_against", "refitted_answers")
 
 F64 = NDArray[np.float64]
 
@@ -31,27 +33,6 @@ EVIDENCE_STEPS = 4
 
 HELD_OUT = 0.3
 """Latest share of the judged rows that fits are compared on."""
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of the new fit less that of the one in force, on the same held-out rows."""
-
-    figure: str
-    """`squared error` of predictions (less is better), or `decision value` (more is better)."""
-    gain: float
-    """Positive where the new fit is better."""
-    se: float
-    """Standard error, the rows being compared in pairs."""
-
-    @property
-    def worse(self) -> bool:
-        """By more than one standard error."""
-        return self.gain < -self.se
-
-    @property
-    def better(self) -> bool:
-        """By more than one standard error."""
-        return self.gain > self.se
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +60,22 @@ def fit_answers(samples: Sequence[Sample], *, start: Fit, seed: int = 0, directi
     return Fit(basis=basis, quality=learner.variances("quality"), length=learner.variances("length"))
 
 
+def refitted_answers(
+    samples: Sequence[Sample], in_force: Fit, *, profiles: Mapping[str, Profile]
+) -> tuple[Fit, Verdict]:
+    """What a training makes of the log: a fit on all of it, and whether that takes the place of the one in force.
+
+    Args:
+        samples: Oldest first.
+        in_force: Now.
+        profiles: What is stated of the variants.
+    """
+    if not any(sample.features is not None for sample in samples):
+        return in_force, Verdict(promoted=False, because="No request of the log has features to learn from.", rows=0)
+    fit = fit_answers(samples, start=in_force)
+    return fit, held_against(samples, fit, in_force, profiles=profiles)
+
+
 def counted(fit: Fit, samples: Sequence[Sample], *, profiles: Mapping[str, Profile]) -> Learner:
     """A learner that knows these samples under a fit, its variances found."""
     learner = Learner().refitted(fit, ())
@@ -104,28 +101,28 @@ def held_against(samples: Sequence[Sample], new: Fit, in_force: Fit, *, profiles
         in_force: Now.
         profiles: What is stated of the variants.
     """
-    judged = [s for s in samples if s.features is not None and s.quality is not None and s.quality_weight > 0.0]
+    judged = [s for s in samples if s.features is not None and judgement(s) is not None]
     cut = round(len(judged) * (1.0 - HELD_OUT))
     earlier, later = judged[:cut], judged[cut:]
     if len(later) < 5 or len(earlier) < 5:
-        return Verdict(promoted=False, because="there are too few judged answers to compare on", rows=len(later))
+        return Verdict(promoted=False, because="There are too few judged answers to compare on.", rows=len(later))
     before = _Held.of(counted(in_force, earlier, profiles=profiles), later)
     after = _Held.of(counted(new, earlier, profiles=profiles), later)
-    error = _paired("squared error", before.losses - after.losses, before.weight)
-    value = _paired("decision value", after.values - before.values, before.weight)
+    error = paired(before.losses - after.losses, kind=KIND, figure="squared error", weight=before.weight)
+    value = paired(after.values - before.values, kind=KIND, figure="decision value", weight=before.weight)
     return _verdict(error, value, rows=len(later))
 
 
 def _verdict(error: Comparison, value: Comparison, *, rows: int) -> Verdict:
     found = (error, value)
-    worse = next((c for c in found if c.worse), None)
+    worse = next((c for c in found if c.gain < -c.gain_se), None)
+    gains = " and ".join(f"{c.gain:+.4f} ± {c.gain_se:.4f} in {c.figure}" for c in found)
     if worse is not None:
-        because = f"its {worse.figure} on {rows} later answers is worse ({worse.gain:+.4f} ± {worse.se:.4f})"
+        because = f"On {rows} later answers its {worse.figure} is worse: it gains {gains}."
     elif not any(c.gain > 0.0 for c in found):
-        because = f"it is no better on {rows} later answers"
+        because = f"On {rows} later answers it is no better: it gains {gains}."
     else:
-        gains = " and ".join(f"{c.figure} {c.gain:+.4f} ± {c.se:.4f}" for c in found)
-        because = f"on {rows} later answers it gains {gains}"
+        because = f"On {rows} later answers it gains {gains}."
     promoted = worse is None and any(c.gain > 0.0 for c in found)
     return Verdict(promoted=promoted, because=because, rows=rows, comparisons=found)
 
@@ -145,7 +142,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         predicted = np.array([learner.qualities(s.tenant, s.features) for s in rows]).reshape(len(rows), len(names))
         places = {name: place for place, name in enumerate(names)}
         took = np.array([places.get(s.variant, 0) for s in rows])
-        quality = np.array([s.quality or 0.0 for s in rows])
+        quality, counts = np.array([judgement(s) for s in rows], np.float64).T
         every = np.arange(len(rows))
         said = np.clip(predicted[every, took], 0.0, 1.0)
         best = predicted.argmax(axis=1)
@@ -153,7 +150,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         weights = np.where(best == took, 1.0 / np.array([max(s.propensity, LEAST_PROPENSITY) for s in rows]), 0.0)
         means = np.array([_mean([s for s in rows if s.variant == name]) for name in names])
         values = means[best] + weights * (quality - means[took])
-        return cls(losses=(quality - said) ** 2, values=values, weight=np.array([s.quality_weight for s in rows]))
+        return cls(losses=(quality - said) ** 2, values=values, weight=counts)
 
 
 LEAST_PROPENSITY = 0.05
@@ -162,10 +159,5 @@ LEAST_PROPENSITY = 0.05
 
 def _mean(rows: Sequence[Sample]) -> float:
     """Mean quality, drawn to a half by two answers."""
-    return (1.0 + sum(s.quality or 0.0 for s in rows)) / (2.0 + len(rows))
-
-
-def _paired(figure: str, gains: F64, weight: F64) -> Comparison:
-    share = weight / weight.sum()
-    gain = float(share @ gains)
-    return Comparison(figure=figure, gain=gain, se=float(np.sqrt(np.sum(share**2 * (gains - gain) ** 2))))
+    scores = [judged[0] for sample in rows if (judged := judgement(sample)) is not None]
+    return (1.0 + sum(scores)) / (2.0 + len(scores))

@@ -59,9 +59,10 @@ def fit_basis(features: Sequence[Features], *, seed: int = 0, directions: int | 
 def _directions(matrix: sp.csr_matrix, d: int, *, seed: int) -> tuple[NDArray[np.int32], F32]:
     """Row of each gram bucket, and the rows; the last one is of zeros."""
     row = np.zeros(GRAM_BUCKETS, np.int32)
+    used = np.flatnonzero(np.diff(matrix.tocsc().indptr))
+    d = min(d, len(used))
     if d < 1:
         return row, np.zeros((1, d), np.float32)
-    used = np.flatnonzero(np.diff(matrix.tocsc().indptr))
     _, _, components = randomized_svd(matrix[:, used], n_components=d, random_state=seed)
     weight = (components**2).sum(axis=0)
     kept = np.sort(np.argsort(-weight)[:KEPT_GRAMS])

@@ -1,4 +1,4 @@
-"""Features of many requests as one sparse matrix, in the very weights with which the serving heads read them."""
+"""Features of many requests as one sparse matrix."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from policies.estimators.linear import GROUP_SCALE, Heads, standardised
 from policies.features.layout import GRAM_BUCKETS, GROUP_BUCKETS, SURFACE
 from policies.features.types import Features
+from policies.learner.basis import SURFACE_CLIP
 
-__all__ = ("Design", "Scaling", "heads_of", "named_columns", "surface_scale", "text_matrix")
+__all__ = ("Design", "Scaling", "named_columns", "surface_scale", "text_matrix")
+
+GROUP_SCALE = np.float32(0.5)
+"""Value of a group's indicator: how freely its mean may leave the others', against the text's length of 1."""
+
+SURFACE_SCALE = np.float32(0.25)
+"""Value of one standard deviation of a surface feature."""
 
 _LEAST_SD = 1e-3
-_COLUMNS = GRAM_BUCKETS + len(SURFACE) + GROUP_BUCKETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +72,9 @@ def named_columns(
 ) -> sp.csr_matrix:
     """Surface and groups alone, without the text; shape (n_requests, len(SURFACE) + GROUP_BUCKETS)."""
     surface = np.array([f.surface for f in features], np.float32).reshape(len(features), len(SURFACE))
-    z = standardised(surface, mean=surface_mean, sd=surface_sd)
+    z = SURFACE_SCALE * np.clip((surface - surface_mean) / surface_sd, -SURFACE_CLIP, SURFACE_CLIP)
     groups = _csr([f.groups for f in features], None, width=GROUP_BUCKETS) * GROUP_SCALE
     return sp.hstack([sp.csr_matrix(z), groups], format="csr")
-
-
-def heads_of(coefficients: NDArray[np.float64], bias: NDArray[np.float64], scaling: Scaling) -> Heads:
-    """Serving arrays from the coefficients of `Design` columns; shapes (n_columns, k) and (k,)."""
-    if coefficients.shape != (_COLUMNS, len(bias)):
-        raise ValueError(f"coefficients have shape {coefficients.shape}, expected {(_COLUMNS, len(bias))}")
-    text, surface, groups = np.split(coefficients.astype(np.float32), [GRAM_BUCKETS, GRAM_BUCKETS + len(SURFACE)])
-    return Heads(
-        idf=scaling.idf,
-        surface_mean=scaling.surface_mean,
-        surface_sd=scaling.surface_sd,
-        text=np.ascontiguousarray(text),
-        surface=np.ascontiguousarray(surface),
-        groups=np.ascontiguousarray(groups),
-        bias=bias.astype(np.float32),
-    )
 
 
 def text_matrix(features: Sequence[Features], scaling: Scaling) -> sp.csr_matrix:

@@ -1,45 +1,38 @@
-"""What is kept of a fit: all of it or nothing, by how it does on requests it has not seen against what is there.
-
-Estimates of variants are compared with each other when one is chosen. So a fit is not used for the variants alone
-for which it happens to look good: it is used for every variant for which it is not found worse, if those together are
-better for it.
-"""
+"""Whether a fit does better on requests it has not seen than what is in force: the figures behind a promotion."""
 
 from __future__ import annotations
-
-from collections.abc import Collection
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.estimators.artifact import Artifact
-
-__all__ = ("ALL", "Comparison", "compare", "restricted")
+__all__ = ("ALL", "LOSS", "Comparison", "compare", "paired")
 
 F64 = NDArray[np.float64]
 
 ALL = "all"
 """Every variant together."""
 
-LEAST_ROWS = 10
-"""Held-out rows of a variant below which nothing can be said."""
+LOSS = "loss"
 
-_SHARED = frozenset({"idf", "surface_mean", "surface_sd", "evidence", "membership", "penalty"})
-_LAST = frozenset({"text", "surface", "groups", "ttft", "tpot"})
-"""Arrays that all variants share, and those whose last axis is the variants'; of all others it is the first."""
+LEAST_ROWS = 10
+"""Held-out rows below which nothing can be said."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one kind of estimator, for one variant or all: is the fit better on held-out rows?"""
+    """One figure of a new fit against that of what is in force, on the same held-out rows."""
 
     kind: str
-    variant: str
-    """Or `ALL`."""
+    """Of the estimator."""
+    figure: str
+    """`squared error` of predicted qualities, `decision value` of choices made by them, or `loss` of predicted
+    times."""
+    variant: str = ALL
+    """Whose rows are compared on; or `ALL`."""
     n: int
     """Rows."""
     gain: float
-    """Mean loss of what is there, minus that of the fit, as a share of the former."""
+    """Positive where the new fit is better; of a loss as a share of that of what is in force."""
     gain_se: float
     """Standard error of the gain, the rows being compared in pairs."""
 
@@ -49,40 +42,38 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return self.n >= LEAST_ROWS and self.gain > self.gain_se
 
     @property
-    def tolerable(self) -> bool:
-        """Not worse by more than one standard error, on enough rows to tell."""
-        return self.n >= LEAST_ROWS and self.gain > -self.gain_se
+    def worse(self) -> bool:
+        """By more than one standard error, on enough rows to tell."""
+        return self.n >= LEAST_ROWS and self.gain < -self.gain_se
 
 
-def compare(kind: str, variant: str, *, before: F64, after: F64, weight: F64 | None = None) -> Comparison:
+def compare(kind: str, variant: str, *, before: F64, after: F64) -> Comparison:
     """Hold two series of losses on the same rows against each other.
 
     Args:
         kind: Of the estimator.
-        variant: That answered the rows.
-        before: Losses of what is there; shape (n,).
-        after: Losses of the fit; shape (n,).
-        weight: How much each row counts; 1 when absent.
+        variant: That answered the rows, or `ALL`.
+        before: Losses of what is in force; shape (n,).
+        after: Losses of the new fit; shape (n,).
     """
-    weight = np.ones(len(before)) if weight is None else weight
-    if not len(before):
-        return Comparison(kind=kind, variant=variant, n=0, gain=0.0, gain_se=0.0)
+    scale = max(float(before.mean()), 1e-12) if len(before) else 1.0
+    return paired((before - after) / scale, kind=kind, figure=LOSS, variant=variant)
+
+
+def paired(gains: F64, *, kind: str, figure: str, variant: str = ALL, weight: F64 | None = None) -> Comparison:
+    """The mean of some gains and its standard error; shape (n,).
+
+    Args:
+        gains: One per row.
+        kind: Of the estimator.
+        figure: What is gained.
+        variant: That answered the rows, or `ALL`.
+        weight: How much each row counts; as much as any other when absent.
+    """
+    if not len(gains):
+        return Comparison(kind=kind, figure=figure, variant=variant, n=0, gain=0.0, gain_se=0.0)
+    weight = np.ones(len(gains)) if weight is None else weight
     share = weight / weight.sum()
-    scale = max(float(share @ before), 1e-12)
-    gains = (before - after) / scale
     gain = float(share @ gains)
     se = float(np.sqrt(np.sum(share**2 * (gains - gain) ** 2)))
-    return Comparison(kind=kind, variant=variant, n=len(before), gain=gain, gain_se=se)
-
-
-def restricted(artifact: Artifact, names: Collection[str]) -> Artifact | None:
-    """The artifact for some of its variants only; None for none of them."""
-    rows = [row for row, name in enumerate(artifact.variants) if name in names]
-    if not rows:
-        return None
-    arrays = {
-        name: array if name in _SHARED else array.take(rows, axis=-1 if name in _LAST else 0)
-        for name, array in artifact.arrays.items()
-    }
-    kept = tuple(artifact.variants[row] for row in rows)
-    return msgspec.structs.replace(artifact, variants=kept, arrays=arrays)
+    return Comparison(kind=kind, figure=figure, variant=variant, n=len(gains), gain=gain, gain_se=se)

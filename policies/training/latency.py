@@ -8,8 +8,9 @@ whole latency is calibrated on later rows as conformal prediction does (Romano, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import QuantileRegressor
@@ -21,7 +22,7 @@ from policies.features.layout import VERSION
 from policies.training.dataset import Dataset, candidate_then
 from policies.types import Candidate
 
-__all__ = ("fit", "latency_parts", "with_stretch")
+__all__ = ("fit", "latency_parts", "refitted", "restricted", "with_stretch")
 
 F64 = NDArray[np.float64]
 
@@ -82,6 +83,32 @@ def with_stretch(artifact: Artifact, *, high_s: F64, data: Dataset) -> Artifact:
     return Artifact(
         kind=artifact.kind, layout=artifact.layout, variants=artifact.variants, arrays=arrays, facts=artifact.facts
     )
+
+
+def restricted(artifact: Artifact, names: Collection[str]) -> Artifact | None:
+    """The fit for some of its variants only; None for none of them."""
+    rows = [row for row, name in enumerate(artifact.variants) if name in names]
+    if not rows:
+        return None
+    kept = tuple(artifact.variants[row] for row in rows)
+    arrays = {name: array.take(rows, axis=-1) for name, array in artifact.arrays.items()}
+    return msgspec.structs.replace(artifact, variants=kept, arrays=arrays)
+
+
+def refitted(judged: Artifact, data: Dataset, *, candidates: Mapping[str, Candidate]) -> Artifact:
+    """A fit that passed its test, made again on all rows, for the variants that it was made for.
+
+    Args:
+        judged: From `fit` and `with_stretch`. The calibration of its upper quantile stays: on rows that a fit has
+            seen it would be too narrow.
+        data: All rows whose times tell.
+        candidates: Variants as they are now.
+    """
+    rows = data.take(np.isin(data.variant, np.array(judged.variants)))
+    whole = fit(rows, candidates=candidates, high=float(judged.facts["high"] or 0.95))
+    stretch = dict(zip(judged.variants, judged.arrays["stretch"].tolist(), strict=True))
+    calibrated = np.array([stretch[name] for name in whole.variants], np.float32)
+    return msgspec.structs.replace(whole, arrays=whole.arrays | {"stretch": calibrated})
 
 
 def _conformal(ratio: F64, *, level: float) -> float:

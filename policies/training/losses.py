@@ -15,10 +15,10 @@ from policies.training.predict import Predictions
 
 __all__ = (
     "calibration_error",
-    "losses",
     "pinball",
     "quality_scores",
     "quantile_scores",
+    "time_losses",
     "token_scores",
     "usable",
 )
@@ -29,12 +29,11 @@ _LEAST = 1e-6
 _BINS = 10
 
 
-def losses(kind: str, predictions: Predictions, data: Dataset, *, high: float) -> F64:
-    """What an estimator of one kind is judged by, for each row that is `usable`; shape (n,)."""
-    if kind == "quality":
-        return (predictions.quality - data.quality) ** 2
-    if kind == "length":
-        return _deviance(np.maximum(data.completion_tokens, 1.0), predictions.completion_tokens)
+def time_losses(predictions: Predictions, data: Dataset, *, high: float) -> F64:
+    """What predictions of times are judged by, for each row that is `usable`; shape (n,).
+
+    The pinball losses of both quantiles of the latency, and of the time to first token where there is one.
+    """
     p = predictions
     whole = pinball(data.latency_s, p.latency_s, level=0.5) + pinball(data.latency_s, p.latency_high_s, level=high)
     first = pinball(data.ttft_s, p.ttft_s, level=0.5) + pinball(data.ttft_s, p.ttft_high_s, level=high)

@@ -48,7 +48,7 @@ def test_a_value_that_is_not_one_is_refused_by_name(setting: str, told: str) -> 
         (["autoscaling.enabled=true", REDIS], "database.secret"),
         ([SEVERAL, DATABASE], "redis.external.secret"),
         ([SEVERAL, DATABASE, REDIS, "persistence.enabled=true"], "ReadWriteMany"),
-        (["trainer.enabled=true", DATABASE], "trainer.enabled"),
+        (["trainer.enabled=true"], "trainer.enabled"),
         (["redis.internal.enabled=true"], "redis.internal.password.secret"),
         (["redis.internal.enabled=true", "redis.internal.password.secret=p", REDIS], "not both"),
         (["serviceMonitor.enabled=true"], "serviceMonitor.bearer.secret"),

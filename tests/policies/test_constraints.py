@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
 
 import numpy as np
@@ -11,17 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.decide import decide
-from policies.exploration import thompson, with_trials
+from policies.exploration import with_trials
 from policies.feasibility import breach
 from policies.objective import Limits, Weights
-from policies.policy import Exploration, ExplorationMethod, Policy, Then, Trial
+from policies.policy import Policy, Then, Trial
 from policies.prices import Prices
 from policies.rules import Ruling
 from policies.types import Candidate, Decision, Estimate, ExclusionReason, RoutingRequest
-from policies.utility import priced, utilities
-from tests.policy_strategies import Told, candidate, candidate_sets, decided, estimate, request, requests
+from policies.utility import priced
+from tests.beliefs import Believing, beliefs
+from tests.policy_strategies import (
+    GREEDY,
+    RATIO,
+    Told,
+    candidate,
+    candidate_sets,
+    decided,
+    estimate,
+    estimates,
+    request,
+    requests,
+)
 
-GREEDY = Policy(hash="greedy", priorities={}, exploration=Exploration(epsilon=0.0))
 ACCURACY = request(weights=Weights(accuracy=1))
 
 
@@ -83,54 +93,34 @@ def test_a_rules_preference_is_added_to_the_utility() -> None:
     assert decision.verdicts[1].utility == pytest.approx(1.0)
 
 
-@given(requests, candidate_sets(min_size=1), st.floats(0, 1e4), st.lists(st.floats(0.01, 1), min_size=8, max_size=8))
+@given(
+    requests,
+    candidate_sets(min_size=1),
+    st.sampled_from([GREEDY, RATIO]),
+    st.floats(0, 1e4),
+    st.lists(st.floats(0.01, 1), min_size=8, max_size=8),
+    st.data(),
+)
 def test_the_choice_is_worth_at_least_any_fixed_mix_of_what_is_feasible(
-    asked: RoutingRequest, candidates: tuple[Candidate, ...], per_usd: float, mix: list[float]
+    asked: RoutingRequest,
+    candidates: tuple[Candidate, ...],
+    policy: Policy,
+    per_usd: float,
+    mix: list[float],
+    data: st.DataObject,
 ) -> None:
-    """The zero-router floor, on the decision's own estimates and at its prices."""
+    """The zero-router floor, on what the decision itself believes and at its prices."""
+    told = {c.name: data.draw(estimates) for c in candidates}
+    believing = Believing(told, **data.draw(beliefs(len(told))))
     prices = Prices(per_usd=per_usd)
-    decision = decided(asked, candidates, GREEDY, prices=prices)
-    feasible = [v for v in decision.verdicts if v.utility is not None]
+    decision = decided(asked, candidates, policy, estimator=believing, prices=prices)
     if decision.choice is None:
         return
-    worth = {v.variant: v.utility or 0.0 for v in feasible}
-    shares = np.array(mix[: len(feasible)]) / sum(mix[: len(feasible)])
+    worth = {v.variant: v.utility or 0.0 for v in decision.verdicts if v.excluded_because is None}
+    shares = np.array(mix[: len(worth)]) / sum(mix[: len(worth)])
     mixed = float(shares @ np.array(list(worth.values())))
     assert worth[decision.choice] >= mixed - 1e-9 * max(1.0, abs(mixed))
-
-
-@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1), st.booleans()), min_size=1, max_size=6), st.floats(0, 1))
-def test_thompson_gives_a_distribution_with_a_floor(options: list[tuple[float, float, bool]], epsilon: float) -> None:
-    means, sds, may = zip(*options, strict=True)
-    rng = np.random.default_rng(0)
-    shares = thompson(means, sds, epsilon=epsilon, draws=64, explorable=may, rng=rng)
-    assert sum(shares) == pytest.approx(1.0)
-    for share, mean, explorable in zip(shares, means, may, strict=True):
-        if explorable:
-            assert share >= epsilon / sum(may) - 1e-12
-        elif mean < max(means):
-            assert share == 0.0
-
-
-def test_thompson_agrees_with_the_normal_law_for_two() -> None:
-    """P(A > B) for normal posteriors, within five standard errors of 4,096 draws."""
-    shares = thompson(
-        [0.70, 0.65], [0.04, 0.03], epsilon=0.0, draws=4096, explorable=[True, True], rng=np.random.default_rng(1)
-    )
-    exact = NormalDist().cdf(0.05 / math.hypot(0.04, 0.03))
-    assert shares[0] == pytest.approx(exact, abs=5 * math.sqrt(exact * (1 - exact) / 4096))
-
-
-def test_thompson_is_the_same_for_the_same_seed_and_explores_what_is_uncertain() -> None:
-    told = {"full": estimate(quality=0.9, quality_se=0.01), "new": estimate(quality=0.8, quality_se=0.2)}
-    policy = Policy(
-        hash="t", priorities={}, exploration=Exploration(method=ExplorationMethod.THOMPSON, epsilon=0.02, draws=512)
-    )
-    first, again = choose(told, policy=policy), choose(told, policy=policy)
-    assert first == again
-    assert 0.2 < first.propensities["new"] < 0.45
-    sure = told | {"new": estimate(quality=0.8, quality_se=0.001)}
-    assert choose(sure, policy=policy).propensities["new"] == pytest.approx(0.01)
+    assert not decision.explored
 
 
 def test_a_trial_is_forced_on_its_share_until_it_has_had_its_requests() -> None:
@@ -138,7 +128,7 @@ def test_a_trial_is_forced_on_its_share_until_it_has_had_its_requests() -> None:
     policy = Policy(
         hash="t",
         priorities={},
-        exploration=Exploration(epsilon=0.0),
+        exploration=GREEDY.exploration,
         trials=(Trial(variant="new", parent="full", share=0.25, requests=10),),
     )
     assert choose(told, policy=policy).propensities == {"full": 0.75, "new": 0.25}
@@ -160,5 +150,4 @@ def test_a_forced_share_leaves_a_distribution(options: list[tuple[float, float]]
 
 def test_prices_are_taken_off_after_the_weights() -> None:
     one = estimate(quality=0.5, cost_usd=2.0, latency_s=3.0)
-    [worth] = utilities([one], Weights(accuracy=1))
-    assert priced(worth, one, Prices(per_usd=0.1, per_s=0.01)) == pytest.approx(0.5 - 0.2 - 0.03)
+    assert priced(0.5, one, Prices(per_usd=0.1, per_s=0.01)) == pytest.approx(0.5 - 0.2 - 0.03)

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.decide import decide
-from policies.policy import Cascade, Exploration, ExplorationMethod, Policy, Then, Trial
+from policies.policy import Cascade, Exploration, ExplorationMethod, Formula, Policy, Then, Trial
 from policies.prices import Prices
 from policies.rules import Ruling
 from policies.types import Candidate, Decision, Estimate, RoutingRequest
+from tests.beliefs import Believing, beliefs
 from tests.policy_strategies import NAMES, Told, candidate, candidate_sets, estimate, ratios, request, requests
 
 absurd = st.floats() | st.sampled_from([0.0, -0.0, 5e-324, 1e-12, 1.0, 1e12, 1e300, -1.0])
@@ -41,12 +42,16 @@ policies = st.builds(
     Policy,
     hash=st.just("any"),
     priorities=st.just({}),
+    formula=st.sampled_from(Formula),
     exploration=st.builds(
         Exploration,
         method=st.sampled_from(ExplorationMethod),
         epsilon=ratios,
         temperature=st.just(0.0) | st.floats(1e-300, 1e300),
         draws=st.integers(16, 64),
+        scale=st.floats(0, 1e6),
+        caution=st.floats(0, 1e6),
+        first=st.integers(0, 100),
     ),
     cascade=st.none()
     | st.builds(Cascade, first=names, then=names, threshold=st.none() | ratios, escalates=ratios, recovers=ratios),
@@ -112,7 +117,11 @@ def test_any_figures_lead_to_a_sound_decision(
     kind = data.draw(st.sampled_from([estimates_of(absurd, absurd), estimates_of(sane, ratios)]))
     told = data.draw(st.lists(kind, min_size=len(candidates), max_size=len(candidates)))
 
-    estimator = Told({c.name: e for c, e in zip(candidates, told, strict=True)})
+    by_name = {c.name: e for c, e in zip(candidates, told, strict=True)}
+    tried = st.lists(st.floats(0, 1e3), min_size=len(told), max_size=len(told))
+    known = {"requests": data.draw(st.floats(0, 1e6)), "judged": data.draw(st.booleans()), "tried": data.draw(tried)}
+    believing = Believing(by_name, **data.draw(beliefs(len(told))), **known)
+    estimator = believing if data.draw(st.booleans()) else Told(by_name)
     rng = np.random.default_rng(0)
     assert_sound(
         decide(asked, candidates, policy, estimator=estimator, rng=rng, ruling=ruling, prices=at), candidates

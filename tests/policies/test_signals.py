@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.signals import WEIGHTS, label, similarity
+from policies.signals import WEIGHTS, label, similarity, subject, with_latest
 
 TEXTS = st.lists(st.sampled_from(["Paris", "is", "a", "city", "Größe", "\uff17"]), max_size=12).map(" ".join)
 
@@ -51,6 +51,33 @@ def test_a_label_lies_between_its_judgements_whatever_their_order(seen: list[See
         assert min(scores) - 1e-9 <= found[0] <= max(scores) + 1e-9
         assert found[1] > 0
         assert label(seen[::-1]) == pytest.approx(found)
+
+
+class Named(msgspec.Struct, frozen=True):
+    source: str
+    name: str
+    score: float
+    weight: float = 1.0
+
+
+NAMED = st.builds(Named, st.sampled_from(["feedback", "check", "judge"]), st.sampled_from("ab"), st.floats(0, 1))
+
+
+@given(st.lists(NAMED, max_size=12))
+def test_of_judgements_of_one_source_and_subject_the_last_counts(rows: list[Named]) -> None:
+    kept: list[Named] = []
+    for row in rows:
+        kept = with_latest(kept, row)
+    assert {(row.source, subject(row.source, row.name)): row for row in rows} == {
+        (row.source, subject(row.source, row.name)): row for row in kept
+    }
+    assert len({(row.source, subject(row.source, row.name)) for row in kept}) == len(kept)
+    assert kept[-1:] == rows[-1:]
+
+
+def test_feedback_counts_once_whatever_it_is_called() -> None:
+    first, second = Named("feedback", "score", 1.0), Named("feedback", "tone", 0.0)
+    assert with_latest([first], second) == [second]
 
 
 @given(TEXTS, TEXTS)

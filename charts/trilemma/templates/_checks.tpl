@@ -10,9 +10,6 @@
 {{- if and (include "trilemma.several" .) .Values.persistence.enabled (not (include "trilemma.shared" .)) }}
 {{- fail "persistence.accessModes: several gateway pods share the volume, so it has to be ReadWriteMany" }}
 {{- end }}
-{{- if and .Values.trainer.enabled (not (include "trilemma.shared" .)) }}
-{{- fail "trainer.enabled: the job hands estimators over on the volume; set persistence.enabled with accessModes: [ReadWriteMany]" }}
-{{- end }}
 {{- if and .Values.trainer.enabled (not .Values.database.secret) }}
 {{- fail "trainer.enabled: the job reads the log from a database that it can reach; set database.secret" }}
 {{- end }}

@@ -56,7 +56,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Sockets are a pod's own; models and estimators are shared where the volume is. */}}
+{{/* Sockets are a pod's own; models are shared where the volume is. */}}
 {{- define "trilemma.mounts" -}}
 - {name: config, mountPath: /etc/trilemma, readOnly: true}
 - {name: state, mountPath: /var/lib/trilemma}

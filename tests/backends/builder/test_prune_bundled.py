@@ -9,11 +9,12 @@ pytest.importorskip("openvino_genai")
 
 from backends.builder import prune
 from backends.builder.build import build
-from backends.builder.card import measure
+from backends.builder.card import measure_in_turns
 from backends.builder.convert import block_count
 from backends.builder.machine import this_machine
 from backends.builder.plan import Plan
 from backends.builder.tasks import TASK_SET, Family
+from backends.models.manifest import Card
 from backends.models.store import Build, Store
 from backends.progress import Progress
 from backends.types import Engine, Price, Variant, VariantKind
@@ -60,7 +61,9 @@ async def test_its_card_tells_speed_memory_and_quality_as_measured(pruned: Build
         max_running=8,
     )
     steps: list[Progress] = []
-    card = await measure(spec, sink=steps.append)
+    card = (await measure_in_turns([spec], sink=steps.append))["pruned"]
+    assert isinstance(card, Card)
+    assert card.conditions is not None
     assert card.task_set == TASK_SET
     assert card.tasks.keys() == set(Family)
     assert all(score.total == 20 for score in card.tasks.values())

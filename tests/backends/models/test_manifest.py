@@ -18,6 +18,7 @@ def test_every_schema_version_ever_written_is_read(version: int) -> None:
     assert manifest.lineage.parameters["layers_removed"] == [12, 13, 14, 15]
     assert manifest.card is not None
     assert manifest.card.tasks["capitals"].correct == 12
+    assert not manifest.card.busy
 
 
 def test_fields_of_a_newer_release_are_ignored() -> None:

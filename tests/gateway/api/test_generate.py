@@ -94,7 +94,7 @@ async def test_model_and_hints_choose_among_the_variants(tmp_path: Path) -> None
     async with ScriptedProvider(PARIS) as provider:
         variants = [
             remote("good", provider, quality=0.9, ttft_s=2.0),
-            remote("quick", provider, quality=0.5, ttft_s=0.1),
+            remote("quick", provider, quality=0.85, ttft_s=0.1),
             remote("poor", provider, quality=0.1, ttft_s=0.2),
         ]
         async with running(tmp_path, *variants, aliases={"fallback/any": ["poor", "quick"]}) as gateway:
@@ -110,7 +110,7 @@ async def test_model_and_hints_choose_among_the_variants(tmp_path: Path) -> None
             assert await chosen(priority="accuracy", slo={"ttft_s": 1}) == "quick"
             assert await chosen(priority="accuracy", model="fallback/any") == "quick"
             assert await chosen(priority="accuracy", model="poor") == "poor"
-            assert await chosen(priority="speed", slo={"min_quality": 0.8}) == "good"
+            assert await chosen(priority="speed", slo={"min_quality": 0.88}) == "good"
 
 
 async def test_limits_nobody_keeps_are_broken_least_and_the_answer_says_so(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ async def fast_and_good(directory: Path, **sections: Any) -> AsyncIterator[Runni
         yield gateway
 
 
-SPEED = {"priority": "speed"}
+SPEED = {"priority": {"speed": 1.0, "accuracy": 0.01}}
 FLOOR = {"slo": {"min_quality": 0.8}}
 
 
@@ -198,9 +198,9 @@ async def test_an_answer_below_the_floor_is_a_miss_and_the_better_one_takes_its_
 
 async def test_who_wants_accuracy_is_not_given_what_was_made_for_speed(tmp_path: Path) -> None:
     async with fast_and_good(tmp_path) as gateway:
-        assert await ask(gateway, priority="speed") == ("miss", "fast")
+        assert await ask(gateway, **SPEED) == ("miss", "fast")
         assert await ask(gateway, priority="accuracy") == ("miss", "good")
-        assert await ask(gateway, priority="speed") == ("exact", "good")
+        assert await ask(gateway, **SPEED) == ("exact", "good")
 
 
 async def test_a_worse_answer_never_takes_the_place_of_a_better_one(tmp_path: Path) -> None:

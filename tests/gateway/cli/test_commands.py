@@ -131,9 +131,9 @@ def test_variants_are_listed_with_what_was_built_and_measured(tmp_path: Path) ->
         "quantized",
         "openvino",
         revision,
-        *["0.75", "±", "0.04", "10.0", "100", "3.0", "0", "-"],
+        *["0.75", "±", "0.04", "10.0", "100", "3.0", "0", "-", "-"],
     ]
-    assert full.split() == ["full", "full", "transformers", "missing", *"------"]
+    assert full.split() == ["full", "full", "transformers", "missing", *"-------"]
     listed = json.loads(run("variants", "list", "--json").output)
     assert listed[0]["manifest"]["card"]["quality"] == 0.75
     assert listed[1]["manifest"] is None

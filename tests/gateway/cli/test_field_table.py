@@ -21,7 +21,7 @@ def test_the_page_lists_every_field_as_the_schema_has_it() -> None:
 def test_every_command_on_the_page_exists() -> None:
     group = main.commands["policy"]
     shown = set(re.findall(r"^trilemma policy (\w+)", PAGE, flags=re.MULTILINE))
-    assert shown == {"lint", "diff", "evaluate", "publish", "rollback", "list", "show"}
+    assert shown == {"lint", "diff", "evaluate", "upgrade", "publish", "rollback", "list", "show"}
     assert shown <= set(group.commands)  # type: ignore[attr-defined]
 
 
@@ -35,6 +35,6 @@ def test_every_code_of_a_finding_is_on_the_page() -> None:
 
 def test_a_table_tells_ranges_defaults_and_what_must_be_there() -> None:
     rows = {row.split("`")[1]: row for row in field_table(PolicyDocument).splitlines()[2:]}
-    assert "| number >= 0 <= 1 | `0.05` |" in rows["exploration.epsilon"]
+    assert "| number >= 0 <= 1 | `0.01` |" in rows["exploration.epsilon"]
     assert "| text | required |" in rows["rules[].name"]
     assert "| number >= -1 <= 1, by name |  |" in rows["rules[].then.prefer"]

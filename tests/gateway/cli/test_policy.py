@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.decisions.migrate import upgrade
+from gateway.decisions.schema import open_engine
+from gateway.decisions.types import Row
+from gateway.decisions.write import insert
 from gateway.routing.policy import policy_from
 from gateway.settings import load_settings
 from policies.documents.compile import compile_document
 from policies.documents.schema import decode_document
+from tests.decision_rows import sqlite_url
 from tests.policy_documents import a_document
+from tests.training_log import rows_of
+from tests.training_rows import samples
 
 BAD = "schema_version: 2\nname: bad\nfallback: [quantised]\n"
 
@@ -194,6 +202,36 @@ def test_a_document_of_version_1_is_printed_as_version_2_and_can_be_published() 
     again = run("upgrade", "2")
     assert (again.stdout, again.stderr) == (result.stdout, "2 is of schema version 2 already.\n")
     assert json.loads(run("upgrade", "2", "--json").stdout)["changes"] == []
+
+
+def log_at_even_odds(count: int) -> None:
+    """Judged requests in the installation's log, each answered by one of two variants."""
+    rows: list[Row] = []
+    for number, sample in enumerate(samples(count)):
+        decided, *others = rows_of(sample, f"dec_{number:06}")
+        rows += [msgspec.structs.replace(decided, propensities={"full": 0.5, "quantized": 0.5}), *others]
+    Path("var").mkdir()
+    engine = open_engine(sqlite_url(Path("var") / "trilemma.db"))
+    upgrade(engine)
+    assert insert(engine, rows) == 0
+    engine.dispose()
+
+
+def test_a_policy_is_evaluated_with_the_estimators_it_would_use() -> None:
+    log_at_even_odds(200)
+    for section, used in (("", "in force"), ("estimators: none\n", "none")):
+        Path("p.yaml").write_text(a_document() + section)
+        result = run("evaluate", "p.yaml")
+        assert result.output.splitlines()[0] == f"estimators: {used}", result.output
+        assert json.loads(run("evaluate", "p.yaml", "--json").stdout)["estimators"] == used
+
+
+def test_a_pinned_estimator_that_is_not_stored_cannot_be_evaluated() -> None:
+    log_at_even_odds(30)
+    Path("p.yaml").write_text(a_document() + f"estimators: {{answers: {'ab' * 16}}}\n")
+    result = run("evaluate", "p.yaml")
+    assert result.exit_code == 1
+    assert "ab" * 16 in result.output
 
 
 def test_every_field_is_described_in_the_schema() -> None:

@@ -10,8 +10,9 @@ import msgspec
 import sqlalchemy as sa
 
 from backends.errors import OverloadedError
-from backends.models.manifest import TaskScore
+from backends.models.manifest import Conditions, TaskScore
 from backends.types import LoadReport, Variant, VariantStatus, WorkerState
+from gateway.api.models import described
 from gateway.console.render import environment
 from gateway.console.sessions import console_sessions
 from gateway.console.variant_views import variant_card
@@ -172,6 +173,17 @@ async def test_an_open_page_alone_keeps_no_session_alive(tmp_path: Path) -> None
         assert await asyncio.to_thread(seen_at_s) == minutes_ago_s
         assert (await page.get("/console"))[0].status == 200
         assert (await asyncio.to_thread(seen_at_s) or 0) > minutes_ago_s + 500
+
+
+def test_a_card_of_a_busy_machine_says_so_on_the_page_and_to_programs() -> None:
+    for busy in (False, True):
+        conditions = Conditions(busy=busy, others_cpu=0.4, stolen_cpu=0.0, spread=0.3)
+        variant, card = msgspec.convert(local("v"), Variant), msgspec.structs.replace(CARD, conditions=conditions)
+        view = VariantView(variant=variant, status=warm("v"), card=card)
+        always = {"csrf": "0", "cards": [variant_card(view, None)], "who": None}
+        html = environment().get_template("variants_list.html").render(always)
+        assert ("Measured while the machine was busy: others took 40" in html) is busy
+        assert described(view)["card"]["conditions"]["busy"] is busy
 
 
 def test_a_card_tells_how_a_variant_measured() -> None:

@@ -79,6 +79,73 @@ async def test_rows_may_be_written_again_without_effect(log: DecisionLog, url: s
     assert [r.decision for r in records] == [decision(), decision("dec_2")]
 
 
+def latest(url: str) -> list[tuple[str, str, float]]:
+    [record] = export(url)
+    return sorted((o.source, o.name, o.score) for o in record.observations)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_a_judgement_replaces_the_earlier_one_of_its_source_and_subject(
+    log: DecisionLog, url: str, flushed: bool
+) -> None:
+    log.record(decision())
+    check = ObservationSource.CHECK
+    for number, changes in enumerate(
+        [
+            {"score": 0.1},
+            {"score": 0.9, "name": "tone"},  # Feedback counts once, whatever it is called.
+            {"source": check, "name": "regex", "score": 0.2},
+            {"source": check, "name": "city", "score": 0.3},
+            {"source": check, "name": "regex", "score": 0.8},
+            {"source": ObservationSource.AGREEMENT, "name": "full", "score": 0.4},
+        ]
+    ):
+        log.record(observation(number=number, **changes))  # type: ignore[arg-type]
+        if flushed:
+            await log.flush()
+    assert log.stats.backlog in {0, 5}
+    await log.flush()
+    assert latest(url) == [
+        ("agreement", "full", 0.4),
+        ("check", "city", 0.3),
+        ("check", "regex", 0.8),
+        ("feedback", "tone", 0.9),
+    ]
+
+
+async def test_the_latest_judgement_stays_whatever_is_written_last(log: DecisionLog, url: str) -> None:
+    log.record(decision())
+    await log.flush()
+    engine = open_engine(url)
+    for number in (2, 1, 3, 2):
+        assert insert(engine, [observation(number=number, score=number / 4)]) == 0
+    engine.dispose()
+    assert latest(url) == [("feedback", "score", 0.75)]
+
+
+async def test_repeating_a_judgement_pushes_no_other_row_out(url: str) -> None:
+    log = DecisionLog(url, flush_interval_s=60.0, max_backlog=10)
+    log.record(decision())
+    for number in range(1000):
+        log.record(observation(number=number, score=number / 1000))
+    assert (log.stats.backlog, log.stats.dropped) == (2, 0)
+    await log.start()
+    await log.aclose()
+    assert latest(url) == [("feedback", "score", 0.999)]
+
+
+async def test_a_judgement_of_a_refused_batch_does_not_come_back_over_a_later_one(url: str) -> None:
+    log = DecisionLog(url, flush_interval_s=60.0)
+    log.record(decision())
+    log.record(observation(number=1, score=0.1))
+    with pytest.raises(Exception, match="decisions"):
+        await log.flush()
+    log.record(observation(number=2, score=0.2))
+    await log.start()
+    await log.aclose()
+    assert latest(url) == [("feedback", "score", 0.2)]
+
+
 async def test_buffered_written_and_unknown_decisions_are_told_apart(log: DecisionLog) -> None:
     log.record(decision("written"))
     await log.flush()

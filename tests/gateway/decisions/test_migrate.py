@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from gateway.console import sessions  # noqa: F401 - so that the metadata has them
@@ -82,6 +84,39 @@ def test_an_earlier_database_goes_on_being_written(golden: tuple[str, list[dict[
     assert insert(engine, [decision("later", created_at_s=2e9)]) == 0
     engine.dispose()
     assert [r.decision.decision_id for r in export(url)][len(written) :] == ["later"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_of_judgements_that_were_added_up_the_last_one_is_kept(url: str, back: bool) -> None:
+    engine = open_engine(url)
+    _migrate(engine, "0012")
+    old = sa.Table("observations", sa.MetaData(), autoload_with=engine)
+    plain = {"decision_id": "dec_1", "weight": 1.0}
+    rows = [
+        plain | {"observation_id": f"obs_{n}", "created_at_s": float(n), "source": s, "name": name, "score": n / 10}
+        for n, (s, name) in enumerate(
+            [("feedback", "a"), ("feedback", "b"), ("check", "a"), ("check", "b"), ("check", "a"), ("judge", "a")]
+        )
+    ]
+    with engine.begin() as connection:
+        connection.execute(old.insert(), rows)
+    upgrade(engine)
+    if back:
+        _migrate(engine, "0012")
+    with engine.connect() as connection:
+        kept = connection.execute(sa.text("SELECT observation_id FROM observations ORDER BY 1")).scalars().all()
+    engine.dispose()
+    assert kept == ["obs_1", "obs_3", "obs_4", "obs_5"]
+
+
+def _migrate(engine: sa.Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        found = MigrationContext.configure(connection).get_current_revision() or ""
+        (command.downgrade if found > revision else command.upgrade)(config, revision)
+        connection.commit()
 
 
 def test_earlier_exports_are_read_by_the_current_types(golden: tuple[str, list[dict[str, Any]]]) -> None:

@@ -12,7 +12,7 @@ from gateway.decisions import read
 from gateway.decisions.migrate import upgrade
 from gateway.decisions.read import export, find
 from gateway.decisions.schema import open_engine
-from gateway.decisions.types import Row
+from gateway.decisions.types import ObservationSource, Row
 from gateway.decisions.write import insert
 from tests.decision_rows import decision, observation, outcome, sqlite_url
 
@@ -30,7 +30,7 @@ def made(number: int, *, at_s: float | None = None) -> list[Row]:
     return [
         decision(name, created_at_s=at_s),
         outcome(name),
-        observation(name, number=2),
+        observation(name, number=2, source=ObservationSource.CHECK),
         observation(name, number=1),
     ]
 

@@ -15,15 +15,15 @@ from gateway.decisions.schema import open_engine
 from gateway.decisions.types import Ending, ObservationSource, Row
 from gateway.decisions.write import insert
 from gateway.learning.calibrate import Tally, calibrate
-from gateway.learning.cascade import learn_cascade, with_threshold
-from gateway.learning.draft import with_learned
+from gateway.learning.cascade import escalation_of, learn_cascade
+from gateway.learning.store import EstimatorStore
 from gateway.learning.tasks import TaskItem, TaskSet
 from gateway.learning.train import train
 from gateway.paths import StatePaths
 from gateway.policyops.store import PolicyStore
 from gateway.settings import Settings
 from policies.checks import PatternCheck
-from policies.documents.schema import decode_document
+from policies.escalation import Escalation
 from policies.policy import Cascade
 from tests.decision_rows import decision, observation, outcome, sqlite_url
 from tests.gateways import USAGE_EVENT, remote, running
@@ -70,8 +70,7 @@ def test_tasks_that_both_have_answered_teach_when_to_escalate(engine: Engine) ->
     assert learned.rows == 200
     assert learned.threshold == pytest.approx(0.3, abs=0.03)
     assert learned.recovers - learned.escalates > 0.6
-    new = with_threshold(CASCADE, learned)
-    assert msgspec.structs.replace(new, threshold=None, escalates=0.5, recovers=0.5) == CASCADE
+    assert escalation_of(CASCADE, learned).fits(CASCADE)
 
 
 async def test_a_calibration_with_the_cascade_in_force_tells_all_that_is_needed(tmp_path: Path) -> None:
@@ -136,35 +135,41 @@ def test_without_a_confidence_there_is_nothing_to_learn(engine: Engine) -> None:
     assert learn_cascade(engine, CASCADE) is None
 
 
-def test_a_training_drafts_the_threshold_once_and_changes_nothing_else(tmp_path: Path) -> None:
-    """The same log again teaches the same, which is not drafted a second time."""
+def test_a_training_puts_the_threshold_in_force_once_and_leaves_the_document(tmp_path: Path) -> None:
+    """The same log again teaches the same, which is not put in force a second time."""
     variant = {"kind": "remote", "engine": "openai", "source": "http://127.0.0.1:9"}
     figures = {"quality": 0.6, "ttft_s": 0.2, "tpot_s": 0.02, "price": {"compute_per_hour_usd": 1}}
     variants = [{"name": name} | variant | figures for name in ("full", "quantized")]
     settings = msgspec.convert({"variants": variants}, Settings)
     paths = StatePaths(root=tmp_path)
-    log_samples(tmp_path, samples(600))
+    log_samples(tmp_path, samples(100))
     engine = open_engine(sqlite_url(tmp_path / "trilemma.db"))
     assert insert(engine, world("quantized")) == 0
     PolicyStore(engine).publish(name="ours", hash_="x", text=DOCUMENT, author="a", reason="r", now_s=1.0)
-    outcome = train(settings, paths, and_publish=True)
+    training = train(settings, paths)
     again = train(settings, paths)
+    versions = PolicyStore(engine).versions()
+    learned = Escalation.from_artifact(EstimatorStore(engine).get(training.in_force["cascade"], kind="cascade"))
     engine.dispose()
-    assert outcome.draft is not None
-    assert outcome.report.cascade is not None
-    drafted, before = (decode_document(text, source_name="") for text in (outcome.draft, DOCUMENT))
-    assert drafted.cascade is not None
-    assert drafted.cascade.threshold == pytest.approx(0.3, abs=0.03)
-    assert msgspec.structs.replace(drafted, estimators={}, cascade=before.cascade) == before
-    assert "# Ours." in outcome.draft
-    assert again.report.cascade == outcome.report.cascade
-    assert again.draft is None
+    assert (learned.first, learned.then) == ("quantized", "full")
+    assert learned.threshold == pytest.approx(0.3, abs=0.03)
+    assert training.promoted["cascade"]
+    assert (again.promoted["cascade"], again.in_force["cascade"]) == (False, training.in_force["cascade"])
+    assert [version.text for version in versions] == [DOCUMENT]
 
 
-@pytest.mark.parametrize("estimators", [{}, {"quality": "aa"}], ids=["none", "one"])
-def test_a_threshold_fits_into_a_document(estimators: dict[str, str]) -> None:
-    learned = Cascade(first="quantized", then="full", threshold=0.25, escalates=0.125, recovers=0.75)
-    edited = with_learned(DOCUMENT, estimators, cascade=learned)
-    after = decode_document(edited, source_name="")
-    assert (after.cascade, after.estimators) == (learned, estimators)
-    assert "# Ours." in edited
+def test_a_threshold_that_the_document_states_is_left_alone(tmp_path: Path) -> None:
+    variant = {"kind": "remote", "engine": "openai", "source": "http://127.0.0.1:9"}
+    figures = {"quality": 0.6, "price": {"compute_per_hour_usd": 1}}
+    settings = msgspec.convert(
+        {"variants": [{"name": n} | variant | figures for n in ("full", "quantized")]}, Settings
+    )
+    log_samples(tmp_path, samples(60))
+    engine = open_engine(sqlite_url(tmp_path / "trilemma.db"))
+    assert insert(engine, world("quantized")) == 0
+    text = DOCUMENT.replace("then: full}\nrules", "then: full, threshold: 0.8}\nrules")
+    PolicyStore(engine).publish(name="ours", hash_="x", text=text, author="a", reason="r", now_s=1.0)
+    training = train(settings, StatePaths(root=tmp_path))
+    engine.dispose()
+    assert "cascade" not in training.in_force
+    assert "states the threshold itself" in training.because["cascade"]

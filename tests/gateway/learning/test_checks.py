@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.parse import parse_chat
-from gateway.clock import SYSTEM_CLOCK
-from gateway.learning import checks as module
-from gateway.learning.checks import Judged
+from gateway.learning.checks import MAX_CHOICES
 from gateway.learning.transcript import MAX_CHARACTERS, Transcript
 from tests.gateways import HELLO, RunningGateway, remote, running, until
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
@@ -90,6 +87,41 @@ async def test_several_answers_to_one_request_get_their_mean(tmp_path: Path) -> 
         assert row["score"] == 0.5
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_of_many_choices_the_first_ones_are_judged_and_the_caller_is_told(tmp_path: Path, stream: bool) -> None:
+    texts = ["Paris"] * MAX_CHOICES + ["Rome"] * 4
+    choices = [{"index": n, "text": text, "finish_reason": "stop"} for n, text in enumerate(texts)]
+    whole = {"id": "x", "object": "text_completion", "created": 1, "model": "m", "choices": choices}
+    event = b"data: " + json.dumps(whole).encode() + b"\n\n"
+    answer = Answer(events=[event]) if stream else Answer(body=json.dumps(whole).encode())
+    asked = {"prompt": ["capital"] * 10, "n": 2, "checks": CHECKS[:1], "stream": stream}
+    async with ScriptedProvider(answer) as provider, running(tmp_path, remote("small", provider)) as gateway:
+        url, explained = f"{gateway.url}/v1/completions", {"X-Trilemma-Explain": "1"}
+        async with gateway.session.post(url, json=asked, headers=explained) as response:
+            body = await response.read()
+            assert response.headers["X-Trilemma-Unchecked"] == "choices"
+        assert b'"unchecked":["choices"]' in body
+        [row] = await observations(gateway, response.headers["x-trilemma-decision"], count=1)
+        assert row["score"] == 1.0
+        assert gateway.services.signals.stats.checks.dropped["choices"] == 1
+
+
+async def test_an_answer_that_is_too_long_is_not_judged_and_the_caller_is_told(tmp_path: Path) -> None:
+    long = Answer(body=completion_body("x" * (MAX_CHARACTERS + 1)))
+    async with ScriptedProvider(long) as provider, running(tmp_path, remote("small", provider)) as gateway:
+        async with gateway.session.post(f"{gateway.url}{CHAT}", json=HELLO | {"checks": CHECKS}) as response:
+            await response.read()
+            assert response.headers["X-Trilemma-Unchecked"] == "length"
+        assert gateway.services.signals.stats.checks.dropped["length"] == 3
+
+
+async def test_checks_of_one_name_get_a_score_each(tmp_path: Path) -> None:
+    checks = [{"type": "regex", "pattern": "Paris"}, {"type": "regex", "pattern": "Rome"}]
+    async with ScriptedProvider(PARIS) as provider, running(tmp_path, remote("small", provider)) as gateway:
+        found = await observations(gateway, await decisions(gateway, {"checks": checks}), count=2)
+        assert {(row["name"], row["score"]) for row in found} == {("regex", 1.0), ("regex#2", 0.0)}
+
+
 async def test_an_answer_that_broke_off_or_that_nobody_waited_for_is_not_judged(tmp_path: Path) -> None:
     script = [Answer(events=chat_events("Paris", finish=None), ending=ending) for ending in ("cut", "stall")]
     body = {"checks": CHECKS, "stream": True}
@@ -110,14 +142,14 @@ async def test_an_answer_that_broke_off_or_that_nobody_waited_for_is_not_judged(
 
 
 async def test_a_check_without_end_costs_the_caller_nothing(tmp_path: Path) -> None:
-    endless = {"type": "regex", "pattern": r"(a+)+$"}
+    branches = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": False}
+    endless = {"type": "json_schema", "schema": {"$ref": "#/$defs/a0", "$defs": branches}}
     async with (
-        ScriptedProvider(Answer(body=completion_body("a" * 60 + "b"))) as provider,
+        ScriptedProvider(Answer(body=completion_body("1"))) as provider,
         running(tmp_path, remote("small", provider)) as gateway,
     ):
-        began_s = SYSTEM_CLOCK.monotonic_s()
         decision_id = await decisions(gateway, {"checks": [endless, CHECKS[0]]})
-        assert SYSTEM_CLOCK.monotonic_s() - began_s < 0.4
+        assert gateway.services.signals.stats.checks.given_up == 0  # The answer is here; the check still runs.
         [row] = await observations(gateway, decision_id, count=1)
         assert (row["name"], row["score"]) == ("regex", 0.0)
         assert gateway.services.signals.stats.checks.given_up == 1
@@ -129,19 +161,6 @@ async def test_a_score_that_is_due_when_the_gateway_stops_is_still_logged(tmp_pa
             decision_id = await decisions(gateway, {"checks": CHECKS})
         async with running(tmp_path, remote("small", provider)) as gateway:
             assert len(await observations(gateway, decision_id, count=3)) == 3
-
-
-async def test_what_waits_is_bounded_and_what_is_beyond_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING", 2)
-    async with ScriptedProvider(PARIS) as provider, running(tmp_path, remote("small", provider)) as gateway:
-        signals = gateway.services.signals
-        request = parse_chat(json.dumps(HELLO | {"checks": CHECKS[:1]}).encode(), {})
-        for number in range(5):
-            signals._checks.add(Judged(decision_id=f"dec_{number}", request=request, texts=("Paris",)))
-        assert signals.stats.checks.dropped == 3
-        await until(lambda: signals.stats.checks.waiting == 0)
 
 
 def test_a_transcript_that_grows_too_long_is_given_up() -> None:

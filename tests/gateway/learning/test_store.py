@@ -73,15 +73,15 @@ def test_a_store_that_was_never_written_is_empty(store: EstimatorStore) -> None:
     assert store.prune() == 0
 
 
-def test_old_ones_are_removed_kind_by_kind(store: EstimatorStore) -> None:
-    names = [store.put(length_artifact("full", tokens=float(10 + n))) for n in range(KEPT_PER_KIND + 3)]
+def test_old_ones_are_removed_kind_by_kind(store: EstimatorStore, engine: Engine) -> None:
+    names = in_turn(store, engine, count=KEPT_PER_KIND + 3)
     other = store.put(latency_artifact("full"))
     assert store.prune() == 3
     assert store.names() == {*names[3:], other}
 
 
 def test_one_that_is_in_force_or_pinned_by_a_policy_stays(store: EstimatorStore, engine: Engine) -> None:
-    names = [store.put(length_artifact("full", tokens=float(10 + n))) for n in range(KEPT_PER_KIND + 3)]
+    names = in_turn(store, engine, count=KEPT_PER_KIND + 3)
     trainings.record(engine, a_fit(length=names[0]), publish=True)
     text = f"a document that cannot even be read, with length: {names[1]}"
     PolicyStore(engine).save(name="a", hash_="x", text=text, author="a", reason="r", now_s=1.0)
@@ -89,10 +89,18 @@ def test_one_that_is_in_force_or_pinned_by_a_policy_stays(store: EstimatorStore,
     assert store.names() == {*names} - {names[2]}
 
 
-def test_one_that_is_fitted_again_counts_as_new(store: EstimatorStore) -> None:
-    first = store.put(length_artifact("full", tokens=5.0))
-    for n in range(KEPT_PER_KIND):
-        store.put(length_artifact("full", tokens=float(10 + n)))
-    store.put(length_artifact("full", tokens=5.0))
+def test_one_that_is_fitted_again_counts_as_new(store: EstimatorStore, engine: Engine) -> None:
+    first, *_ = in_turn(store, engine, count=KEPT_PER_KIND + 1)
+    assert store.put(length_artifact("full", tokens=10.0)) == first
     assert store.prune() == 1
     assert first in store.names()
+
+
+def in_turn(store: EstimatorStore, engine: Engine, *, count: int) -> list[str]:
+    """Store that many, each a second after the one before it: SQLite's clock counts milliseconds."""
+    names = [store.put(length_artifact("full", tokens=float(10 + n))) for n in range(count)]
+    with engine.begin() as connection:
+        for age_s, name in enumerate(reversed(names), start=1):
+            older = sa.update(estimators).where(estimators.c.hash == name)
+            connection.execute(older.values(created_at_s=estimators.c.created_at_s - age_s))
+    return names

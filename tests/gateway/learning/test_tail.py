@@ -92,12 +92,11 @@ def test_a_second_judgement_changes_the_label(engine: Engine) -> None:
     assert known(tail.poll()) == [("a", 0.5)]
 
 
-def test_a_judgement_that_is_replaced_in_its_row_is_delivered(engine: Engine) -> None:
+def test_a_judgement_that_replaces_an_earlier_one_is_delivered(engine: Engine) -> None:
     tail = follow(engine)
     insert(engine, [*answered("a"), judged("a", 0.0)])
     assert known(tail.poll()) == [("a", 0.0)]
-    with engine.begin() as connection:
-        connection.execute(sa.update(observations).values(score=1.0, written_at_s=database_now()))
+    insert(engine, [judged("a", 1.0, number=2)])
     assert known(tail.poll()) == [("a", 1.0)]
     assert tail.poll() == []
 

@@ -38,7 +38,7 @@ def test_a_training_puts_in_force_what_did_better_and_keeps_the_rest(engine: Eng
     second = trainings.record(engine, a_fit(after=first.number, length=names[2]), publish=True)
     assert trainings.in_force(engine) == {"length": names[2], "latency": names[1]} == second.in_force
     assert second.promoted == {"length": True, "other": False}
-    assert second.because == {"length": "It does better.", "other": "It does not do better."}
+    assert second.because == {"length": "it does better", "other": "it does not do better"}
     assert trainings.latest(engine) == [second, first]
     assert trainings.find(engine, first.number) == first
 

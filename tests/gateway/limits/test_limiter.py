@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.api.parse import parse_chat
-from gateway.clock import SYSTEM_CLOCK
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.decisions.log import DecisionLog
 from gateway.decisions.types import Ending
 from gateway.errors import InvalidRequestError, RateLimitError
@@ -54,6 +54,62 @@ def log(tmp_path: Path) -> DecisionLog:
 def taken_up(log: DecisionLog, tenant: Tenant, number: int = 0, **fields: object) -> Exchange:
     request = parse_chat(json.dumps(HELLO | fields).encode(), {})
     return Exchange(request, clock=SYSTEM_CLOCK, log=log, request_id=f"req_{number}", tenant=tenant)
+
+
+async def test_who_has_no_request_left_is_turned_away_until_there_is_one(log: DecisionLog) -> None:
+    now_s = 1000.25
+    limiter = Limiter(None, clock=Clock(wall_s=lambda: now_s, monotonic_s=lambda: now_s))
+    tenant = Tenant(id="shop", quotas=Quotas(requests_per_min=2))
+    for number in range(2):
+        limiter.turn_away(tenant)
+        await limiter.admit(taken_up(log, tenant, number))
+    limiter.turn_away(tenant)  # Nothing was refused yet.
+    with pytest.raises(RateLimitError) as first:
+        await limiter.admit(taken_up(log, tenant, 3))
+    now_s += 30.0
+    with pytest.raises(RateLimitError) as later:
+        limiter.turn_away(tenant)
+    assert (later.value.code, limiter.turned_away) == ("requests_quota", {"shop": 1})
+    told = [int(error.value.headers["Retry-After"]) for error in (first, later)]
+    assert told[0] - told[1] == 30
+    assert later.value.headers["X-RateLimit-Remaining-Requests"] == "0"
+    limiter.turn_away(Tenant(id="shop", quotas=Quotas(requests_per_min=3)))  # It may have more now.
+    with pytest.raises(RateLimitError):
+        await limiter.admit(taken_up(log, tenant, 4))
+    now_s += 31.0
+    limiter.turn_away(tenant)
+    await limiter.admit(taken_up(log, tenant, 5))
+
+
+async def test_who_lacks_tokens_is_not_turned_away(log: DecisionLog) -> None:
+    limiter = Limiter(None, clock=SYSTEM_CLOCK)
+    tenant = Tenant(id="shop", quotas=Quotas(tokens_per_min=200, requests_per_min=50))
+    await limiter.admit(taken_up(log, tenant, 1, max_tokens=100))
+    with pytest.raises(RateLimitError):
+        await limiter.admit(taken_up(log, tenant, 2, max_tokens=100))
+    limiter.turn_away(tenant)
+    await limiter.admit(taken_up(log, tenant, 3, max_tokens=1))
+
+
+async def test_judgements_and_look_ups_have_counts_of_their_own(limiter: Limiter, log: DecisionLog) -> None:
+    tenant = Tenant(id="shop", quotas=Quotas(requests_per_min=2, feedback_per_min=3))
+    other = Tenant(id="other", quotas=Quotas(requests_per_min=1))
+    left = [(await limiter.count(tenant, "feedback"))["X-RateLimit-Remaining-Requests"] for _ in range(3)]
+    assert left == ["2", "1", "0"]
+    with pytest.raises(RateLimitError) as caught:
+        await limiter.count(tenant, "feedback")
+    assert (caught.value.code, caught.value.headers["X-RateLimit-Limit-Requests"]) == ("feedback_quota", "3")
+    assert int(caught.value.headers["Retry-After"]) > 0
+    for _ in range(2):
+        await limiter.count(tenant, "lookups")
+        await limiter.admit(taken_up(log, tenant))
+    with pytest.raises(RateLimitError) as caught:
+        await limiter.count(tenant, "lookups")
+    assert caught.value.code == "lookups_quota"
+    assert await limiter.count(other, "feedback")  # As many as requests, where nothing is stated.
+    with pytest.raises(RateLimitError):
+        await limiter.count(other, "feedback")
+    assert await limiter.count(Tenant(id="free"), "feedback") == {}
 
 
 async def test_five_hundred_callers_of_twenty_tenants_are_never_over(limiter: Limiter, log: DecisionLog) -> None:

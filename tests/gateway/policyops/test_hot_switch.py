@@ -14,9 +14,8 @@ from tests.providers import Answer, completion_body
 
 GOOD = Answer(body=completion_body("hello"), first_after_s=0.005)
 KNOWN = Known(variants={"v0": None, "v1": None})
-HEAD = "schema_version: 2\nname: switch\nfallback: [v0, v1]\n"
-ONLY_V0 = HEAD + "rules: [{name: other, match: {tags: {app: [a]}}, then: {exclude: [v1]}}]\n"
-ONLY_V1 = HEAD + "rules: [{name: only, match: {tags: {app: [a]}}, then: {exclude: [v0]}}]\n"
+TEXT = "schema_version: 2\nname: switch\nexploration: {method: epsilon_softmax, epsilon: 0}\nfallback: [v0, v1]\n"
+ONLY_V1 = TEXT + "rules: [{name: only, match: {tags: {app: [a]}}, then: {exclude: [v0]}}]\n"
 
 
 class Traffic:
@@ -69,7 +68,7 @@ async def test_publishing_and_rolling_back_lose_no_request_and_name_every_decisi
         running = [asyncio.create_task(traffic.run()) for _ in range(4)]
         first = gateway.services.policies.current.hash
         await traffic.meets(first)
-        second = await put_in_force(tmp_path, ONLY_V0)
+        second = await put_in_force(tmp_path, TEXT)
         assert await traffic.meets(second) < 2.5
         third = await put_in_force(tmp_path, ONLY_V1)
         await traffic.meets(third)

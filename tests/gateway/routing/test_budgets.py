@@ -44,7 +44,8 @@ def decided(price_per_usd: float, ceiling_usd: float) -> tuple[str, Decision]:
             estimate=Estimate(
                 quality=0.5, ttft_s=0, tpot_s=0, completion_tokens=1, latency_s=1, cost_usd=COST_USD[name]
             ),
-            utility=UTILITY[name],
+            utility=values[name],
+            worth=UTILITY[name],
             propensity=0.5,
         )
         for name in UTILITY

@@ -170,7 +170,7 @@ async def test_the_held_answer_is_given_when_the_second_variant_fails(tmp_path: 
 async def test_an_unsure_answer_is_given_when_a_second_one_would_come_too_late(tmp_path: Path) -> None:
     slow = dataclasses.replace(whole("Lyon", UNSURE), first_after_s=0.4)
     async with cascading(tmp_path, slow, whole("Paris"), ttft_s=0.01, tpot_s=0.0001) as (services, _, full):
-        taken = taken_up(services, slo={"latency_s": 0.5}, max_tokens=8)
+        taken = exchange(services, priority={"accuracy": 0.3, "cost": 0.7}, slo={"latency_s": 0.5}, max_tokens=8)
         assert (await services.answering.whole(taken))["model"] == "tiny"
         assert [attempt.held for attempt in taken.attempts] == ["low_confidence"]
         assert full.requests == []

@@ -17,6 +17,7 @@ VARIANTS = (
     local("quick", quality=0.5),
     local("wide", quality=0.1, context_tokens=100_000),
 )
+EVENLY = {"exploration": {"epsilon": 0.3, "scale": 0.0, "first": 0}}
 
 
 def choose(services: Services, *tried: tuple[str, str], **fields: Any) -> str:
@@ -80,7 +81,7 @@ async def test_a_refusal_says_why(
 
 
 async def test_every_choice_is_logged_once_with_what_it_was_made_from(tmp_path: Path) -> None:
-    async with opened(tmp_path, *VARIANTS, fleet=Fleet(WARM), policy={"epsilon": 0.3}) as services:
+    async with opened(tmp_path, *VARIANTS, fleet=Fleet(WARM), policy=EVENLY) as services:
         taken = exchange(services, priority="accuracy", slo={"min_quality": 0.4}, max_tokens=50)
         first = services.decider.choose(taken)
         taken.attempts.append(Attempt(variant=first, propensity=1.0, latency_s=0.1, error_type="connect_error"))

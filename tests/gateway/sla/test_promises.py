@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gateway.clock import Clock
@@ -16,17 +17,22 @@ from tests.decision_rows import decision, observation, outcome
 LAW = Tenant(id="law", sla=Sla(window_s=1000.0, mean_quality=0.8))
 HASTY = Tenant(id="hasty", sla=Sla(window_s=1000.0, ttft_p95_s=1.0), limits=Limits(ttft_s=5.0, min_quality=0.2))
 CHOICES = {"fast": (0.9, 0.5), "best": (0.5, 0.9)}
-"""Utility before the price of quality, and quality."""
+"""Worth before the tenant's prices, and quality."""
 
 
-def candidates(per_quality: float) -> list[dict[str, object]]:
-    """Verdicts as a decision at this price logs them."""
-    able = [
-        {"variant": name, "utility": utility - per_quality * (1.0 - quality), "estimate": {"quality": quality}}
-        for name, (utility, quality) in CHOICES.items()
+def candidates() -> list[dict[str, object]]:
+    """Verdicts as they are logged."""
+    able: list[dict[str, object]] = [
+        {
+            "variant": name,
+            "utility": 0.0,
+            "worth": worth,
+            "estimate": {"quality": quality, "cost_usd": 0.0, "latency_s": 1.0},
+        }
+        for name, (worth, quality) in CHOICES.items()
     ]
-    excluded = {"variant": "cold", "utility": None, "estimate": {"quality": 1.0}}
-    return [*able, excluded, {"variant": "out", "utility": None, "estimate": None}]
+    excluded: dict[str, object] = {"variant": "cold", "worth": None, "estimate": {"quality": 1.0}}
+    return [*able, excluded, {"variant": "out", "utility": None, "worth": None, "estimate": None}]
 
 
 class Now:
@@ -53,8 +59,8 @@ def answer(promises: Promises, now: Now, tenant: Tenant, number: int, /, **chang
     """One request from its decision to its end."""
     name = f"dec_{tenant.id}_{number}"
     promises.limits(tenant)
-    price = promises.prices(tenant).per_quality
-    promises.follow(decision(name, tenant=tenant.id, candidates=candidates(price)))
+    prices = msgspec.to_builtins(promises.prices(tenant))
+    promises.follow(decision(name, tenant=tenant.id, candidates=candidates(), prices=prices))
     now.at_s += 1.0
     promises.follow(outcome(name, **changes))
 
@@ -108,6 +114,20 @@ def test_a_judgement_replaces_what_was_predicted(promises: Promises, now: Now) -
     assert promises.prices(LAW).per_quality > 1.0
 
 
+def test_of_repeated_judgements_the_last_one_counts_and_counts_once() -> None:
+    prices = []
+    for scores in ([1.0], [0.0] * 300 + [1.0], [0.0]):
+        now = Now()
+        seen = Promises(clock=Clock(wall_s=now, monotonic_s=now))
+        for number in range(40):
+            answer(seen, now, LAW, number, quality=1.0)
+            for score in scores:
+                seen.follow(observation(f"dec_law_{number}", score=score))
+        prices.append(seen.prices(LAW).per_quality)
+    assert prices[1] == pytest.approx(prices[0])
+    assert prices[2] > prices[0] + 1.0
+
+
 def test_answers_of_the_cache_count_too(promises: Promises, now: Now) -> None:
     promises.limits(LAW)
     for number in range(100):
@@ -138,3 +158,30 @@ def test_memory_is_bounded_and_no_row_makes_it_stumble(promises: Promises, now: 
     ]
     for row in broken:
         promises.follow(row)
+
+
+def test_the_price_is_found_from_worth_less_what_dollars_and_seconds_cost(promises: Promises, now: Now) -> None:
+    """0.4 of utility are between the two, for 0.4 of quality; a second's price of 0.2 makes it 0.8."""
+    slow = candidates()
+    slow[1]["estimate"] = {"quality": 0.9, "cost_usd": 0.0, "latency_s": 3.0}
+    for number in range(60):
+        promises.limits(LAW)
+        promises.prices(LAW)
+        promises.follow(decision(f"dec_{number}", tenant="law", candidates=slow, prices={"per_s": 0.2}))
+        now.at_s += 1.0
+        promises.follow(outcome(f"dec_{number}", quality=0.75))
+    assert promises.prices(LAW).per_quality >= 2.0
+
+
+def test_rows_of_versions_without_worth_are_passed_over(
+    promises: Promises, now: Now, caplog: pytest.LogCaptureFixture
+) -> None:
+    promises.limits(LAW)
+    for number in range(30):
+        promises.prices(LAW)
+        old = [{name: of for name, of in verdict.items() if name != "worth"} for verdict in candidates()]
+        promises.follow(decision(f"dec_{number}", tenant="law", candidates=old))
+        now.at_s += 1.0
+        promises.follow(outcome(f"dec_{number}", quality=0.5))
+    assert promises.prices(LAW).per_quality == 0.0
+    assert not caplog.records

@@ -18,15 +18,18 @@ from tests.gateways import opened, remote
 from tests.providers import Answer, ScriptedProvider, chat_events, completion_body
 
 WHOLE = Answer(body=completion_body("yes"))
-CHEAP, GOOD = {"quality": 0.5, "tpot_s": 0.001}, {"quality": 0.9, "tpot_s": 0.1}
-SPEEDY = {"epsilon": 0.0, "priorities": {"balanced": {"speed": 0.9, "accuracy": 0.1}}}
+CHEAP, GOOD = (
+    {"quality": quality, "price": {"prompt_per_mtok_usd": usd, "completion_per_mtok_usd": usd}}
+    for quality, usd in ((0.5, 1.0), (0.9, 100.0))
+)
+THRIFTY = {"epsilon": 0.0, "priorities": {"balanced": {"cost": 0.9, "accuracy": 0.1}}}
 LONG = 1e7
 """Seconds: the window that runs does not end during a test."""
 
 
 async def ask(services: Services, tenant: Tenant, *, stream: bool = False) -> Exchange:
     """One request of a tenant, answered."""
-    body = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": %s}'
+    body = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 5, "stream": %s}'
     body %= b"true" if stream else b"false"
     exchange = Exchange(
         clamped(parse_chat(body, {}), tenant),
@@ -46,7 +49,7 @@ async def test_a_tenant_that_was_promised_quality_gets_what_it_takes_and_the_oth
     plain = Tenant(id="plain")
     async with ScriptedProvider(WHOLE) as one, ScriptedProvider(WHOLE) as other:
         variants = [remote("cheap", one, **CHEAP), remote("good", other, **GOOD)]
-        async with opened(tmp_path, *variants, policy=SPEEDY, cache={"exact": False}) as services:
+        async with opened(tmp_path, *variants, policy=THRIFTY, cache={"exact": False}) as services:
             chosen = {t.id: Counter([(await ask(services, t)).variant for _ in range(60)]) for t in (law, plain)}
             report = await services.reports.of(law)
     assert chosen["plain"] == {"cheap": 60}

@@ -17,7 +17,7 @@ from gateway.decisions.write import insert
 from gateway.sla.tallies import gathered, tallies
 from policies.promises.attainment import Tally
 from policies.promises.types import Sla
-from policies.signals import label
+from policies.signals import label, with_latest
 from tests.decision_rows import decision, observation, outcome
 
 SLA = Sla(window_s=10.0, ttft_p95_s=0.5, latency_p95_s=2.0, max_cost_usd=5e-5)
@@ -68,7 +68,8 @@ def rows(*, seed: int, number: int = 400) -> list[Row]:
             source = ObservationSource(rng.choice(list(ObservationSource)))
             weight = float(rng.choice([0.0, 0.25, 1.0]))
             score = float(rng.random())
-            made.append(observation(name, number=which, source=source, weight=weight, score=score))
+            about = str(rng.choice(["one", "other"]))
+            made.append(observation(name, number=which, source=source, name=about, weight=weight, score=score))
     return made
 
 
@@ -78,7 +79,7 @@ def expected(rows: Sequence[Row], window: int) -> Tally:
     judged: dict[str, list[ObservationRow]] = {}
     for row in rows:
         if isinstance(row, ObservationRow):
-            judged.setdefault(row.decision_id, []).append(row)
+            judged[row.decision_id] = with_latest(judged.get(row.decision_id, []), row)
     start_s = 100.0 + 10.0 * window
     here = [
         row

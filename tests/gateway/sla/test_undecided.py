@@ -13,30 +13,26 @@ from gateway.decisions.log import DecisionLog
 from gateway.decisions.read import export
 from gateway.decisions.types import Ending, Record, Row
 from gateway.learning.dataset import count_since, read_samples
-from gateway.learning.loop import Loop
+from gateway.learning.online import OnlineLearner
 from gateway.policyops.evaluate import NothingJudgedError, evaluate_on_log
-from gateway.policyops.served import CARDS
 from gateway.routing.budgets import Budgets
 from gateway.routing.exchange import Exchange
 from gateway.tenants.types import Tenant
+from policies.estimators.card import CardEstimator
 from policies.priorities import DEFAULT_POLICY
 from tests.decision_rows import observation, sqlite_url
 
 BODY = b'{"messages": [{"role": "user", "content": "hello"}], "metadata": {"job": "night"}}'
 
 
-class Told:
-    quality = None
-
-
 async def ended(url: str, *, end: Ending, error_type: str | None = None, cache: str = "miss") -> list[Row]:
     """What an exchange without a decision leaves in the log, and what followers saw."""
     seen: list[Row] = []
-    loop = Loop(estimators=Told(), budgets=Budgets(SYSTEM_CLOCK))
+    online = OnlineLearner(charge=Budgets(SYSTEM_CLOCK).charge)
 
     def follow(row: Row) -> None:
         seen.append(row)
-        loop.follow(row)
+        online.follow(row)
 
     log = DecisionLog(url, follow=follow)
     await log.start()
@@ -50,7 +46,7 @@ async def ended(url: str, *, end: Ending, error_type: str | None = None, cache: 
     if seen:
         log.record(observation(exchange.decision_id, score=0.0))
     await log.aclose()
-    assert not loop.tried
+    assert not online.learner.tried
     return seen
 
 
@@ -117,4 +113,4 @@ async def test_who_learns_from_decisions_passes_over_them(tmp_path: Path) -> Non
     assert read_samples(log._engine, variants=["quantized"], max_rows=10) == []
     await log.aclose()
     with pytest.raises(NothingJudgedError, match=r"^0 judged"):
-        evaluate_on_log(records(url) * 50, DEFAULT_POLICY, candidates={}, served=CARDS)
+        evaluate_on_log(records(url) * 50, DEFAULT_POLICY, candidates={}, estimator=CardEstimator)

@@ -50,7 +50,11 @@ def test_a_note_says_which_estimators_a_document_uses(section: str, code: str, l
 
 
 def test_a_document_that_pins_every_kind_has_no_note() -> None:
-    assert notes(a_document() + "estimators: {answers: 00112233aabb, latency: 00112233aabb}\n") == []
+    pinned = a_document() + "estimators: {answers: 00112233aabb, latency: 00112233aabb}\n"
+    assert notes(pinned) == []
+    [note] = notes(pinned + "cascade: {first: quantized, then: full}\n")
+    assert "keeps the one in force for cascade" in note[2]
+    assert notes(pinned + "cascade: {first: quantized, then: full, threshold: 0.5}\n") == []
 
 
 def test_a_document_of_version_1_is_told_so_and_that_its_estimators_cannot_be_read() -> None:

@@ -58,21 +58,25 @@ CREATE TABLE ledger_grants (
 );
 INSERT INTO "ledger_grants" VALUES('law',86400.0,19675,'0123456789abcdef0123456789abcdef',20000000,12345678,1700000100.5);
 INSERT INTO "ledger_grants" VALUES('law',86400.0,19675,'fedcba9876543210fedcba9876543210',500,500,1700000050.25);
-CREATE TABLE observations (
+CREATE TABLE "observations" (
 	observation_id VARCHAR(64) NOT NULL, 
 	decision_id VARCHAR(64) NOT NULL, 
 	created_at_s DOUBLE NOT NULL, 
 	source VARCHAR(16) NOT NULL, 
+	subject VARCHAR(64) NOT NULL, 
 	name VARCHAR(64) NOT NULL, 
 	score DOUBLE NOT NULL, 
 	weight DOUBLE NOT NULL, 
-	comment TEXT, cost_usd DOUBLE DEFAULT 0 NOT NULL, 
-	PRIMARY KEY (observation_id)
+	comment TEXT, 
+	cost_usd DOUBLE DEFAULT 0 NOT NULL, 
+	PRIMARY KEY (decision_id, source, subject)
 );
-INSERT INTO "observations" VALUES('obs_dec_1_1','dec_1',1700000003.0,'feedback','score',0.5,1.0,NULL,0.0);
-INSERT INTO "observations" VALUES('obs_dec_1_2','dec_1',1700000004.0,'check','json_schema',1.0,2.0,'naïve ''quoted''',0.0);
-INSERT INTO "observations" VALUES('obs_dec_6_1','dec_6',1700000003.0,'check','regex',1.0,1.0,NULL,0.0);
-INSERT INTO "observations" VALUES('obs_dec_6_2','dec_6',1700000004.0,'agreement','full',0.75,0.25,NULL,2.0e-05);
+INSERT INTO "observations" VALUES('obs_dec_1_2','dec_1',1700000004.0,'check','json_schema','json_schema',1.0,2.0,'naïve ''quoted''',0.0);
+INSERT INTO "observations" VALUES('obs_dec_1_1','dec_1',1700000003.0,'feedback','','score',0.5,1.0,NULL,0.0);
+INSERT INTO "observations" VALUES('obs_dec_6_2','dec_6',1700000004.0,'agreement','full','full',0.75,0.25,NULL,2.0e-05);
+INSERT INTO "observations" VALUES('obs_dec_6_1','dec_6',1700000003.0,'check','regex','regex',1.0,1.0,NULL,0.0);
+INSERT INTO "observations" VALUES('obs_dec_1_22','dec_1',1700000024.0,'check','check0','check0',0.5,1.0,NULL,0.0);
+INSERT INTO "observations" VALUES('obs_dec_1_21','dec_1',1700000023.0,'check','check1','check1',0.25,1.0,NULL,0.0);
 CREATE TABLE outcomes (
 	decision_id VARCHAR(64) NOT NULL, 
 	ended_at_s DOUBLE NOT NULL, 
@@ -266,7 +270,6 @@ CREATE TABLE traces (
 );
 CREATE INDEX ix_decisions_created_at_s ON decisions (created_at_s);
 CREATE INDEX ix_decisions_request_id ON decisions (request_id);
-CREATE INDEX ix_observations_decision_id ON observations (decision_id);
 CREATE INDEX ix_policy_versions_hash ON policy_versions (hash);
 CREATE INDEX ix_decisions_tenant_created_at_s ON decisions (tenant, created_at_s);
 CREATE INDEX ix_tenant_keys_tenant ON tenant_keys (tenant);

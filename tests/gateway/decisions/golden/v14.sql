@@ -53,7 +53,7 @@ CREATE TABLE estimators (
 	created_at_s DOUBLE NOT NULL, 
 	PRIMARY KEY (hash)
 );
-INSERT INTO "estimators" VALUES('0123456789abcdef0123456789abcdef','latency',X'81A46B696E64A76C6174656E6379',1780000100.0);
+INSERT INTO "estimators" VALUES('00112233445566778899aabbccddeeff','answers',X'00',1780000000.0);
 CREATE TABLE ledger_grants (
 	tenant VARCHAR(64) NOT NULL, 
 	period_s DOUBLE NOT NULL, 
@@ -66,21 +66,25 @@ CREATE TABLE ledger_grants (
 );
 INSERT INTO "ledger_grants" VALUES('law',86400.0,19675,'0123456789abcdef0123456789abcdef',20000000,12345678,1700000100.5);
 INSERT INTO "ledger_grants" VALUES('law',86400.0,19675,'fedcba9876543210fedcba9876543210',500,500,1700000050.25);
-CREATE TABLE observations (
+CREATE TABLE "observations" (
 	observation_id VARCHAR(64) NOT NULL, 
 	decision_id VARCHAR(64) NOT NULL, 
 	created_at_s DOUBLE NOT NULL, 
 	source VARCHAR(16) NOT NULL, 
+	subject VARCHAR(64) NOT NULL, 
 	name VARCHAR(64) NOT NULL, 
 	score DOUBLE NOT NULL, 
 	weight DOUBLE NOT NULL, 
-	comment TEXT, cost_usd DOUBLE DEFAULT 0 NOT NULL, written_at_s DOUBLE, 
-	PRIMARY KEY (observation_id)
+	comment TEXT, 
+	cost_usd DOUBLE DEFAULT 0 NOT NULL, written_at_s DOUBLE, 
+	PRIMARY KEY (decision_id, source, subject)
 );
-INSERT INTO "observations" VALUES('obs_dec_1_1','dec_1',1700000003.0,'feedback','score',0.5,1.0,NULL,0.0,1700000003.0);
-INSERT INTO "observations" VALUES('obs_dec_1_2','dec_1',1700000004.0,'check','json_schema',1.0,2.0,'naïve ''quoted''',0.0,1700000004.0);
-INSERT INTO "observations" VALUES('obs_dec_6_1','dec_6',1700000003.0,'check','regex',1.0,1.0,NULL,0.0,1700000003.0);
-INSERT INTO "observations" VALUES('obs_dec_6_2','dec_6',1700000004.0,'agreement','full',0.75,0.25,NULL,2.0e-05,1700000004.0);
+INSERT INTO "observations" VALUES('obs_dec_1_2','dec_1',1700000004.0,'check','json_schema','json_schema',1.0,2.0,'naïve ''quoted''',0.0,1700000004.0);
+INSERT INTO "observations" VALUES('obs_dec_1_1','dec_1',1700000003.0,'feedback','','score',0.5,1.0,NULL,0.0,1700000003.0);
+INSERT INTO "observations" VALUES('obs_dec_6_2','dec_6',1700000004.0,'agreement','full','full',0.75,0.25,NULL,2.0e-05,1700000004.0);
+INSERT INTO "observations" VALUES('obs_dec_6_1','dec_6',1700000003.0,'check','regex','regex',1.0,1.0,NULL,0.0,1700000003.0);
+INSERT INTO "observations" VALUES('obs_dec_1_22','dec_1',1700000024.0,'check','check0','check0',0.5,1.0,NULL,0.0,1700000024.0);
+INSERT INTO "observations" VALUES('obs_dec_1_21','dec_1',1700000023.0,'check','check1','check1',0.25,1.0,NULL,0.0,1700000023.0);
 CREATE TABLE outcomes (
 	decision_id VARCHAR(64) NOT NULL, 
 	ended_at_s DOUBLE NOT NULL, 
@@ -278,7 +282,6 @@ CREATE TABLE training_requests (
 	because TEXT NOT NULL, 
 	PRIMARY KEY (number)
 );
-INSERT INTO "training_requests" VALUES(1,1780000150.0,'`full` changed');
 CREATE TABLE trainings (
 	number INTEGER NOT NULL, 
 	created_at_s DOUBLE NOT NULL, 
@@ -295,11 +298,9 @@ CREATE TABLE trainings (
 	report JSON NOT NULL, 
 	PRIMARY KEY (number)
 );
-INSERT INTO "trainings" VALUES(1,1780000100.0,2.5,'fit','trainer','',120,60,'{"latency": "0123456789abcdef0123456789abcdef"}','{"latency": "0123456789abcdef0123456789abcdef"}','{"latency": true, "answers": false}','{"latency": "It does better.", "answers": "It does not do better."}','{"comparisons": []}');
-INSERT INTO "trainings" VALUES(2,1780000200.0,0.0,'off','alice','a test',0,0,'{}','{}','{"latency": false}','{"latency": "alice turned off what was learned: a test"}','{}');
+INSERT INTO "trainings" VALUES(1,1780000000.0,1.5,'fit','trainer','',100,60,'{"answers": "00112233445566778899aabbccddeeff"}','{"answers": "00112233445566778899aabbccddeeff"}','{"answers": true}','{"answers": "it is better"}','{}');
 CREATE INDEX ix_decisions_created_at_s ON decisions (created_at_s);
 CREATE INDEX ix_decisions_request_id ON decisions (request_id);
-CREATE INDEX ix_observations_decision_id ON observations (decision_id);
 CREATE INDEX ix_policy_versions_hash ON policy_versions (hash);
 CREATE INDEX ix_decisions_tenant_created_at_s ON decisions (tenant, created_at_s);
 CREATE INDEX ix_tenant_keys_tenant ON tenant_keys (tenant);
