@@ -230,7 +230,7 @@ def upgrade(context: CliContext, source: str, *, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def evaluate(context: CliContext, file: Path, *, as_json: bool) -> None:
-    """Estimate the quality that the policy in FILE would have reached on the logged requests.
+    """Estimate the quality and the utility that the policy in FILE would have reached on the logged requests.
 
     A document without `estimators` is judged with those in force, `estimators: none` with cards only. Exit code 1
     when the log cannot tell: too few judged answers, or too little overlap with what was chosen.
@@ -240,12 +240,12 @@ def evaluate(context: CliContext, file: Path, *, as_json: bool) -> None:
     from gateway.cli.policy_views import evaluated, print_evaluation
 
     with failures(SQLAlchemyError, PolicyOpsError, PolicyError):
-        estimators, report = evaluated(context, read_text(file), name=file.name)
+        estimators, found = evaluated(context, read_text(file), name=file.name)
     if as_json:
-        print_json(msgspec.to_builtins(report) | {"estimators": estimators})
+        print_json(msgspec.to_builtins(found) | {"estimators": estimators})
     else:
-        print_evaluation(report, estimators=estimators)
-    if report.problems:
+        print_evaluation(found, estimators=estimators)
+    if found.quality.problems:
         raise click.exceptions.Exit(1)
 
 

@@ -18,6 +18,7 @@ from policies.documents.findings import Finding, Known
 from policies.documents.stored import decode_stored
 
 if TYPE_CHECKING:
+    from gateway.policyops.evaluate import Evaluation
     from gateway.policyops.store import PolicyStore
     from policies.evaluation.report import Report
 
@@ -151,7 +152,7 @@ def _when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Report]:
+def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Evaluation]:
     """Which estimators a document's policy uses, and what it would have been worth on this installation's log."""
     from gateway.decisions.read import export
     from gateway.learning.train import candidates_at_rest
@@ -165,27 +166,34 @@ def evaluated(context: CliContext, text: str, *, name: str) -> tuple[str, Report
     candidates = candidates_at_rest(settings, paths)
     with opened_engine(context) as engine:
         played = replayed(policy, engine, candidates=candidates, max_rows=settings.training.max_rows)
-    report = evaluate_on_log(
+    found = evaluate_on_log(
         export(paths.database_url(settings)),
         played.policy,
         candidates=candidates,
         estimator=lambda: played.estimator,
         learn=played.learn,
     )
-    return used_text(estimators_used(policy)), report
+    return used_text(estimators_used(policy)), found
 
 
-def print_evaluation(report: Report, *, estimators: str) -> None:
-    """One line an estimator, then what stands against believing them."""
+def print_evaluation(found: Evaluation, *, estimators: str) -> None:
+    """For each reward one line an estimator, then what was left out, and what stands against believing it."""
     click.echo(f"estimators: {estimators}")
+    _print_report("quality", found.quality)
+    if found.utility is not None:
+        click.echo()
+        _print_report("utility", found.utility)
+    left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(found.left_out.items()))
+    click.echo(f"left out: {left_out or 'nothing'}")
+    for problem in found.quality.problems:
+        click.echo(f"not to be believed: {problem.detail}", err=True)
+
+
+def _print_report(what: str, report: Report) -> None:
     share = f"{report.confidence:.0%}"
-    click.echo(f"{'estimator':<12} {'quality':>8}  {share + ' interval':<18} {'against the log':<18}")
+    click.echo(f"{'estimator':<12} {what:>8}  {share + ' interval':<18} {'against the log':<18}")
     for line in report.lines:
         interval, lift = line.interval, line.lift
         between, gained = f"{interval.low:.3f} to {interval.high:.3f}", f"{lift.low:+.3f} to {lift.high:+.3f}"
         click.echo(f"{line.method:<12} {line.value:>8.3f}  {between:<18} {gained:<18}")
     click.echo(f"effective rows: {report.support.ess:.0f} of {report.support.rows}")
-    if report.forced:
-        click.echo(f"left out: {report.forced} early answers, which were chosen without a draw")
-    for problem in report.problems:
-        click.echo(f"not to be believed: {problem.detail}", err=True)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from gateway.decisions.types import Ending, Record
+from gateway.decisions.types import Record
 from gateway.policyops.errors import PolicyOpsError
+from gateway.policyops.logged_cases import LeftOut, LoggedCase, logged_case, prices_then, request_again, utility_of
 from policies.decide import decide
-from policies.documents.lenient import convert_known
-from policies.errors import FeaturesError
 from policies.estimators.base import Estimator
 from policies.evaluation.from_log import LoggedChoice, batch_from_log
 from policies.evaluation.report import Report, evaluate
-from policies.features.layout import VERSION
-from policies.features.stored import from_stored
-from policies.features.types import Features
-from policies.objective import Limits, Objective, Weights
-from policies.policy import Formula, Policy
-from policies.prices import NO_PRICES, Prices
+from policies.policy import Policy
 from policies.rules import apply
-from policies.signals import label
 from policies.training.crossfit import cross_fitted, folds_of
 from policies.training.design import Design, Scaling
-from policies.types import Candidate, CandidateState, RoutingRequest
+from policies.types import Candidate
 
-__all__ = ("NothingJudgedError", "evaluate_on_log")
+__all__ = ("Evaluation", "NothingJudgedError", "evaluate_on_log")
 
 LEAST_ROWS = 20
 
@@ -38,6 +33,27 @@ class NothingJudgedError(PolicyOpsError):
     error_type = "nothing_judged"
 
 
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log says of a policy."""
+
+    quality: Report
+    """Mean quality of answers, in [0, 1]."""
+    utility: Report | None
+    """Mean utility: quality less what dollars and seconds were worth to the request and to its tenant's constraints
+    when it was decided. None where too few requests were decided by a linear objective."""
+    left_out: dict[LeftOut, int]
+    """Requests that do not count, by the reason."""
+
+
+class _Decided(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A request that counts, and what the policy does with it."""
+
+    case: LoggedCase
+    target: Mapping[str, float]
+    """Probability of each candidate."""
+    utility: float | None
+
+
 def evaluate_on_log(
     records: Iterable[Record],
     policy: Policy,
@@ -46,8 +62,8 @@ def evaluate_on_log(
     estimator: Callable[[], Estimator],
     learn: Callable[[Record], None] = lambda _: None,
     seed: int = 0,
-) -> Report:
-    """Estimate the mean quality that a policy would have reached on logged requests.
+) -> Evaluation:
+    """Estimate the mean quality and utility that a policy would have reached on logged requests.
 
     Only requests count whose choice was drawn by a policy, whose first choice answered, and whose answer was judged.
     Limits are those that held then, and so are the tenant's prices where the log has them in the policy's own units;
@@ -68,95 +84,65 @@ def evaluate_on_log(
     # Early answers that every variant gets are no evidence about a policy, and none of its merits.
     exploration = msgspec.structs.replace(policy.exploration, first=0)
     policy = msgspec.structs.replace(policy, exploration=exploration)
-    rows, features, forced = [], [], 0
+    rows, left_out = list[_Decided](), Counter[LeftOut]()
     for record in records:
-        judged = _judged(record)
-        then = _candidates_then(record, candidates)
-        if judged is not None and record.decision.choice in {candidate.name for candidate in then}:
-            seen, reward = judged
-            request, ruling = apply(_request(record, seen, policy), policy)
-            prices = _prices(record, policy)
-            decision = decide(request, then, policy, estimator=estimator(), rng=rng, ruling=ruling, prices=prices)
-            rows.append(_row(record, reward, decision.propensities))
-            features.append(seen)
-        forced += record.decision.forced
+        case = logged_case(record, candidates)
+        if isinstance(case, LeftOut):
+            left_out[case] += 1
+        else:
+            target = _decide(case, policy, estimator=estimator(), rng=rng)
+            rows.append(_Decided(case=case, target=target, utility=utility_of(case)))
         learn(record)
     if len(rows) < LEAST_ROWS:
         raise NothingJudgedError(f"{len(rows)} judged answers can tell about a policy, {LEAST_ROWS} are needed")
-    batch = batch_from_log(rows)
+    folds = folds_of(len(rows), rng=rng)
+    quality = _report(rows, [row.case.quality for row in rows], folds, rng=rng)
+    return Evaluation(quality=quality, utility=_utility(rows, folds, rng=rng), left_out=dict(left_out))
+
+
+def _decide(
+    case: LoggedCase, policy: Policy, *, estimator: Estimator, rng: np.random.Generator
+) -> Mapping[str, float]:
+    request, ruling = apply(request_again(case, policy), policy)
+    prices = prices_then(case, policy.formula)
+    decision = decide(request, case.candidates, policy, estimator=estimator, rng=rng, ruling=ruling, prices=prices)
+    return decision.propensities
+
+
+def _utility(rows: Sequence[_Decided], folds: NDArray[np.intp], *, rng: np.random.Generator) -> Report | None:
+    """The report on the requests whose objective was linear; None where they are too few."""
+    places = [place for place, row in enumerate(rows) if row.utility is not None]
+    if len(places) < LEAST_ROWS:
+        return None
+    rewards = [row.utility for row in rows if row.utility is not None]
+    span = min(rewards), max(rewards)
+    made = _report([rows[place] for place in places], rewards, folds[places], rng=rng, reward_range=span)
+    # What an answer may cost is not bounded, and so nothing is guaranteed of the mean.
+    lines = tuple(msgspec.structs.replace(line, guaranteed=None) for line in made.lines)
+    return msgspec.structs.replace(made, lines=lines)
+
+
+def _report(
+    rows: Sequence[_Decided],
+    rewards: Sequence[float],
+    folds: NDArray[np.intp],
+    *,
+    rng: np.random.Generator,
+    reward_range: tuple[float, float] = (0.0, 1.0),
+) -> Report:
+    batch = batch_from_log([_row(row, reward) for row, reward in zip(rows, rewards, strict=True)])
+    features = [row.case.features for row in rows]
     predicted = cross_fitted(
         Design.of(features, Scaling.of(features)).matrix,
         actions=batch.actions,
         rewards=batch.rewards,
         variants=len(batch.variants),
-        folds=folds_of(len(rows), rng=rng),
+        folds=folds,
     )
-    return msgspec.structs.replace(
-        evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng), forced=forced
-    )
+    return evaluate(msgspec.structs.replace(batch, predicted=predicted), rng=rng, reward_range=reward_range)
 
 
-def _judged(record: Record) -> tuple[Features, float] | None:
-    """The features of a record that tells of a choice, and the quality of its answer; None of any other."""
-    decision, outcome, judged = record.decision, record.outcome, label(record.observations)
-    if outcome is None or judged is None or outcome.ending is not Ending.DONE or decision.pinned or decision.forced:
-        return None
-    if decision.features_hash != VERSION or decision.choice is None or outcome.variant != decision.choice:
-        return None
-    # Of what a cascade held back nothing is told: which answers it passes on depends on how good they are.
-    if len(outcome.attempts) != 1 or outcome.attempts[0].get("held"):
-        return None
-    try:
-        return from_stored(decision.features), judged[0]
-    except FeaturesError:
-        return None
-
-
-def _candidates_then(record: Record, now: Mapping[str, Candidate]) -> list[Candidate]:
-    """The candidates that are still known, in the state and under the load of then."""
-    return [
-        msgspec.structs.replace(
-            now[verdict["variant"]],
-            state=CandidateState(verdict["state"]),
-            queued=verdict.get("queued", 0),
-            running=verdict.get("running", 0),
-            starts_in_s=verdict.get("starts_in_s"),
-        )
-        for verdict in record.decision.candidates
-        if verdict["variant"] in now
-    ]
-
-
-def _request(record: Record, features: Features, policy: Policy) -> RoutingRequest:
-    decision = record.decision
-    stated = policy.priorities.get(decision.hint or "")
-    weights = stated or msgspec.convert(decision.weights, Weights)
-    limits = msgspec.convert(decision.limits, Limits)
-    return RoutingRequest(
-        objective=Objective(weights=weights, limits=limits, stated_by="policy" if stated else "request"),
-        prompt_tokens=decision.prompt_tokens,
-        max_completion_tokens=decision.max_completion_tokens,
-        needs=frozenset(decision.needs),
-        tenant=decision.tenant,
-        tags=decision.tags,
-        hint=decision.hint,
-        service_tier=decision.service_tier or "default",
-        features=features,
-        now_s=decision.created_at_s,
-    )
-
-
-def _prices(record: Record, policy: Policy) -> Prices:
-    """The tenant's prices then. They are in units of utility: those of another formula would mean something else."""
-    decision = record.decision
-    if decision.prices is None or (decision.valuation is not None) != (policy.formula is Formula.LINEAR):
-        return NO_PRICES
-    return convert_known(decision.prices, Prices)
-
-
-def _row(record: Record, reward: float, target: Mapping[str, float]) -> LoggedChoice:
-    decision = record.decision
+def _row(row: _Decided, reward: float) -> LoggedChoice:
+    decision = row.case.record.decision
     assert decision.choice is not None
-    return LoggedChoice(
-        choice=decision.choice, propensities=decision.propensities, reward=min(1.0, max(0.0, reward)), target=target
-    )
+    return LoggedChoice(choice=decision.choice, propensities=decision.propensities, reward=reward, target=row.target)

@@ -56,8 +56,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The log's own value first, then the estimators that the batch allows."""
     support: Support
     problems: tuple[Problem, ...]
-    forced: int = 0
-    """Early answers of the log, left out: they were chosen without a draw and say nothing of another policy."""
 
     def line(self, method: Method) -> Line | None:
         """An estimator's line; None where the batch did not allow it."""

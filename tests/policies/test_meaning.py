@@ -20,6 +20,7 @@ from policies.prices import NO_PRICES, Prices
 from policies.priorities import DEFAULT_PRIORITIES
 from policies.rules import Ruling
 from policies.types import Candidate, CascadePlan, Decision, Estimate, ExclusionReason, RoutingRequest
+from policies.wording import usd
 from tests.policy_strategies import NAMES, Told, candidate, candidate_sets, costs, estimate, ratios, request, seconds
 from tests.policy_strategies import requests as wild_requests
 
@@ -168,9 +169,10 @@ def test_a_knee_is_explained_by_what_the_hint_pays_for_a_point() -> None:
 
 
 def test_the_best_is_explained_by_what_is_not_saved() -> None:
+    point = 0.01 * 0.057 / 0.109 / DEFAULT_PRIORITIES["accuracy"].cost
     assert said({"small": SMALL, "large": LARGE}, hint="accuracy") == (
         "`large` is predicted to be the best (0.91): `small` would be 11 points worse at 0.017 times the price, and"
-        " `accuracy`, which pays up to $1.74 for a point, counts that saving as less than 0.1 points."
+        f" `accuracy`, which pays up to {usd(point)} for a point, counts that saving as less than 0.1 points."
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import pytest
 
 from gateway.decisions.types import DecisionRow, ObservationRow, OutcomeRow, Record
-from gateway.policyops.evaluate import NothingJudgedError, evaluate_on_log
+from gateway.policyops.evaluate import Evaluation, NothingJudgedError, evaluate_on_log
+from gateway.policyops.logged_cases import LeftOut, logged_case, request_again
 from policies.estimators.card import CardEstimator
 from policies.evaluation.estimators import Method
 from policies.features.extract import extract
@@ -61,11 +64,11 @@ def record(name: str, rng: np.random.Generator) -> Record:
 @pytest.mark.parametrize("name", list(CANDIDATES))
 def test_the_value_of_another_policy_is_found_within_its_interval(name: str) -> None:
     report = evaluate_on_log(logged(600), only(name), candidates=CANDIDATES, estimator=CardEstimator)
-    line = report.line(Method.DR)
+    line = report.quality.line(Method.DR)
     assert line is not None
     assert line.interval.covers(WORTH[name])
     assert line.interval.high - line.interval.low < 0.2
-    assert report.problems == ()
+    assert report.quality.problems == ()
 
 
 def test_what_was_pinned_unjudged_or_retried_does_not_count() -> None:
@@ -86,7 +89,7 @@ def test_a_policy_that_does_what_was_never_tried_is_not_believed() -> None:
         for r in records
     ]
     report = evaluate_on_log(sure, only("quantized"), candidates=CANDIDATES, estimator=CardEstimator)
-    assert report.problems
+    assert report.quality.problems
 
 
 def test_forced_answers_do_not_count() -> None:
@@ -110,13 +113,73 @@ def test_every_record_is_learned_from_after_it_was_decided() -> None:
     assert asked == list(range(60))
 
 
-def test_early_answers_are_counted_where_the_rest_is_enough() -> None:
+def changed(record: Record, **changes: object) -> Record:
+    return msgspec.structs.replace(record, decision=msgspec.structs.replace(record.decision, **changes))
+
+
+def evaluated(records: Sequence[Record]) -> Evaluation:
+    return evaluate_on_log(records, only("full"), candidates=CANDIDATES, estimator=CardEstimator)
+
+
+def test_requests_that_do_not_count_are_counted_by_the_reason() -> None:
     records = logged(300)
-    forced = [
-        msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, forced=True)) for r in records[:40]
+    other = msgspec.structs.replace(records[0].outcome, variant="elsewhere")  # type: ignore[type-var]
+    spoiled = [
+        *(changed(r, forced=True) for r in records[:40]),
+        *(changed(r, pinned=True) for r in records[40:45]),
+        msgspec.structs.replace(records[45], outcome=other),
+        msgspec.structs.replace(records[46], observations=[]),
+        changed(records[47], features_hash="of another version"),
     ]
-    report = evaluate_on_log([*forced, *records[40:]], only("full"), candidates=CANDIDATES, estimator=CardEstimator)
-    assert (report.forced, report.support.rows) == (40, 260)
+    found = evaluated([*spoiled, *records[48:]])
+    assert found.left_out == {
+        LeftOut.FORCED: 40,
+        LeftOut.PINNED: 5,
+        LeftOut.NOT_ANSWERED: 1,
+        LeftOut.NOT_JUDGED: 1,
+        LeftOut.NOT_READABLE: 1,
+    }
+    assert found.quality.support.rows == 252
+
+
+ESTIMATE = {
+    "quality": 0.5,
+    "ttft_s": 0.1,
+    "tpot_s": 0.01,
+    "completion_tokens": 9.0,
+    "latency_s": 1.0,
+    "cost_usd": 0.01,
+}
+VERDICTS = [state | {"estimate": ESTIMATE, "utility": 0.4, "propensity": 0.5} for state in STATES]
+
+
+def test_the_utility_is_that_of_the_logged_prices_for_what_was_realised() -> None:
+    valuation: dict[str, float | None] = {"quality_weight": 1.0, "keep": None, "per_usd": 20.0, "per_s": 0.0}
+    prices: dict[str, float | None] = {"per_usd": 0.0, "per_s": 0.1, "per_quality": 0.0, "ceiling_usd": None}
+    records = [
+        msgspec.structs.replace(r, outcome=msgspec.structs.replace(r.outcome, cost_usd=0.005, latency_s=2.0))  # type: ignore[type-var]
+        for r in logged(400)
+    ]
+    found = evaluated([changed(r, valuation=valuation, prices=prices, candidates=VERDICTS) for r in records])
+    assert found.utility is not None
+    quality, utility = found.quality.line(Method.LOGGED), found.utility.line(Method.LOGGED)
+    assert quality is not None
+    assert utility is not None
+    # 20 a dollar for $0.005, and 0.1 a second for 2 s.
+    assert utility.value == pytest.approx(quality.value - 0.1 - 0.2)
+    assert all(line.guaranteed is None for line in found.utility.lines)
+
+
+def test_a_log_without_linear_prices_tells_nothing_of_utility() -> None:
+    assert evaluated(logged(60)).utility is None
+
+
+def test_a_request_that_states_nothing_goes_by_the_judged_policys_own_hint() -> None:
+    stated = {"accuracy": 1.0, "speed": 0.5, "cost": 0.5}
+    case = logged_case(changed(logged(1)[0], hint=None, weights=stated), CANDIDATES)
+    assert not isinstance(case, LeftOut)
+    own = Policy(hash="p", priorities=DEFAULT_PRIORITIES | {"balanced": DEFAULT_PRIORITIES["accuracy"]})
+    assert request_again(case, own).objective.weights == DEFAULT_PRIORITIES["accuracy"]
 
 
 @pytest.mark.parametrize(("formula", "spared"), [(Formula.LINEAR, True), (Formula.RATIO, False)])
@@ -133,6 +196,6 @@ def test_the_tenants_prices_of_then_count_in_the_units_they_were_logged_in(formu
     told = {"prices": {"per_usd": 1e9}, "valuation": {"quality_weight": 1.0}, "hint": "balanced"}
     records = [msgspec.structs.replace(r, decision=msgspec.structs.replace(r.decision, **told)) for r in logged(300)]
     report = evaluate_on_log(records, policy, candidates=priced, estimator=CardEstimator)
-    line = report.line(Method.DR)
+    line = report.quality.line(Method.DR)
     assert line is not None
     assert line.interval.covers(WORTH["quantized" if spared else "full"])

@@ -61,7 +61,7 @@ def test_the_policy_that_learns_is_worth_what_the_better_variant_is(engine: Engi
     report = evaluate_on_log(
         records, found.policy, candidates=CANDIDATES, estimator=lambda: found.estimator, learn=found.learn
     )
-    line = report.line(Method.DR)
+    line = report.quality.line(Method.DR)
     assert line is not None
     assert line.value > (WORTH["full"] + WORTH["quantized"]) / 2
 
