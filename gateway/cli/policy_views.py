@@ -101,11 +101,13 @@ def shown(context: CliContext, store: PolicyStore, version: Version | None) -> s
     if version is None:
         from gateway.policyops.publish import document_in_force
         from gateway.routing.policy import policy_from
+        from policies.documents.compile import estimators_used
         from policies.documents.schema import encode_document
 
         policy = policy_from(context.settings())
         text = encode_document(document_in_force(store, configured=policy))
-        return f"# Nothing is published: the configuration's policy ({policy.hash}).\n{text}"
+        used = used_text(estimators_used(policy))
+        return f"# Nothing is published: the configuration's policy ({policy.hash}), estimators: {used}.\n{text}"
     where = f"version {version.version}, {version.state}, {version.hash}, estimators: {estimators_text(version)}"
     return f"# {where}, by {version.author} at {_when(version.created_at_s)}\n{version.text}"
 
@@ -137,9 +139,12 @@ def print_versions(versions: Sequence[Version], history: Sequence[Activation]) -
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    table = Table("version", "state", "name", "hash", "written", "by", "reason", box=None, pad_edge=False)
+    table = Table(
+        "version", "state", "name", "hash", "estimators", "written", "by", "reason", box=None, pad_edge=False
+    )
     for v in reversed(versions):
-        table.add_row(str(v.version), v.state, v.name, v.hash, _when(v.created_at_s), v.author, v.reason)
+        used = estimators_text(v).split(":")[0]
+        table.add_row(str(v.version), v.state, v.name, v.hash, used, _when(v.created_at_s), v.author, v.reason)
     console.print(table)
     console.print()
     table = Table("in force from", "version", "by way of", "by", "reason", box=None, pad_edge=False)

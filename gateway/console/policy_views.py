@@ -9,10 +9,12 @@ from typing import Literal
 from gateway.console.amounts import moment
 from gateway.console.facts import Fact
 from gateway.policyops.types import Activation, State, Version
-from gateway.policyops.watcher import estimators_of
+from gateway.policyops.watcher import compile_version, estimators_of
 from policies.documents.compile import document_of, estimators_used
 from policies.documents.diff import unified
 from policies.documents.schema import encode_document
+from policies.errors import DocumentError
+from policies.hints import in_words
 from policies.policy import Policy
 
 __all__ = ("ChangedLine", "PolicyView", "VersionRow", "configured_view", "policy_view", "version_rows")
@@ -28,6 +30,8 @@ class VersionRow:
     hash: str
     author: str
     reason: str
+    estimators: str
+    """Those that it decides with."""
     when: str
     """It was last put in force; written down, where it never was."""
 
@@ -78,6 +82,7 @@ def policy_view(
             Fact(name="Written at", value=moment(version.created_at_s)),
             Fact(name="Why", value=version.reason or "not said"),
             Fact(name="Estimators", value=_estimators(estimators_of(version))),
+            *_hints_of(version),
         ),
         history=tuple(activation for activation in reversed(history) if activation.version == version.version),
         text=version.text,
@@ -95,6 +100,7 @@ def configured_view(policy: Policy) -> PolicyView:
         facts=(
             Fact(name="Hash", value=policy.hash, kind="code"),
             Fact(name="Estimators", value=_estimators(estimators_used(policy))),
+            *_hints(policy),
         ),
         history=(),
         text=encode_document(document),
@@ -111,6 +117,7 @@ def _row(version: Version, put: Activation | None, current: str) -> VersionRow:
         hash=version.hash,
         author=version.author if put is None else put.author,
         reason=version.reason if put is None else put.reason,
+        estimators=_estimators(estimators_of(version)),
         when=moment(version.created_at_s if put is None else put.created_at_s),
     )
 
@@ -127,6 +134,22 @@ def _estimators(used: str | dict[str, str] | None) -> str:
         return "pinned: " + ", ".join(f"{kind} {content[:12]}" for kind, content in used.items())
     words = {"in force": "those in force", "none": "none: cards only", None: "unknown: the text cannot be read"}
     return words.get(used, str(used))
+
+
+def _hints_of(version: Version) -> tuple[Fact, ...]:
+    """Nothing where the text cannot be read."""
+    try:
+        return _hints(compile_version(version))
+    except DocumentError:
+        return ()
+
+
+def _hints(policy: Policy) -> tuple[Fact, ...]:
+    """What each hint means under a policy."""
+    return tuple(
+        Fact(name=f"Hint {name}", value=in_words(weights, policy.formula))
+        for name, weights in sorted(policy.priorities.items())
+    )
 
 
 def _changed(before: str, after: str) -> tuple[ChangedLine, ...]:

@@ -36,6 +36,9 @@ async def test_before_anything_is_published_the_configuration_s_policy_is_shown(
         assert response.status == 200
         assert "The configuration&#39;s policy" in html
         assert "epsilon: 0.0" in html
+        assert "those in force" in html
+        assert "<dt>Hint balanced</dt>" in html
+        assert "50 % of the price that makes the cheapest variant and the best one equals" in html
 
 
 async def test_a_version_says_who_put_it_in_force_and_what_it_changed(tmp_path: Path) -> None:
@@ -47,6 +50,7 @@ async def test_a_version_says_who_put_it_in_force_and_what_it_changed(tmp_path: 
             )
         _, html = await page.get("/console/policies")
         assert html.index(">explore 0.2<") < html.index(">explore 0.1<")
+        assert html.count("<td>those in force</td>") == 2
         await until(lambda: services.policies.current.hash == latest.hash)
         for name in (latest.hash, str(latest.version)):
             _, html = await page.get(f"/console/policies/{name}")
