@@ -102,8 +102,8 @@ def test_published_figures_stand_only_beside_the_arms_they_were_published_for() 
 def test_requests_after_a_warm_start_are_new_ones() -> None:
     """Their judgements add to what was known beforehand, and replace none of it."""
     run = prepare(world_of(ROWS, warm=WARM))(Task(requests=20, budget_usd=MIDDLE_USD), np.random.default_rng(0))
-    before = run._learner.judged
+    before = run._played.learner.judged
     for row in range(20):
         arm = run.choose(row, among=(0, 1))
         run.learn(row, arm, quality=ROWS.quality[row, arm], cost_usd=ROWS.cost_usd[row, arm])
-    assert run._learner.judged == before + 20
+    assert run._played.learner.judged == before + 20
