@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -55,10 +56,17 @@ def test_a_signal_stops_everything_in_order(tmp_path: Path, *, kept: bool, sent:
     said: list[str] = []
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, stdout=nowhere, text=True) as process:
         assert process.stderr is not None
+        stopped = threading.Timer(
+            100.0, process.kill
+        )  # A demo that does not end fails the test and holds up no other.
+        stopped.start()
+        waits = True
         for line in process.stderr:
             said.append(line)
-            if ("Still serving" if kept else " requests | ") in line:
+            if waits and ("Still serving" if kept else " requests | ") in line:
+                waits = False
                 process.send_signal(sent)
+        stopped.cancel()
     assert process.returncode == code, "".join(said)
     assert "Traceback" not in "".join(said)
     port = int(next(line for line in said if line.startswith("Console: ")).split("/console")[0].rsplit(":", 1)[1])
