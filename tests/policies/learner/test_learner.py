@@ -81,13 +81,19 @@ def test_all_at_once_is_one_by_one(seed: int) -> None:
     same(learned(some), learned(some, one_by_one=False))
 
 
-@given(st.integers(0, 1000), st.none() | st.floats(0, 1), st.sampled_from([0.25, 1.0, 3.0]))
+def test_a_judgement_is_replaced_and_never_withdrawn() -> None:
+    """One without a judgement was read from the log before it was made."""
+    learner = learned(some := answers(20, seed=0))
+    before = (learner.judged, qualities(learner))
+    learner.absorb(msgspec.structs.replace(some[7], quality=None, quality_weight=0.0))
+    assert (learner.judged, qualities(learner)) == before
+
+
+@given(st.integers(0, 1000), st.floats(0, 1), st.sampled_from([0.25, 1.0, 3.0]))
 @settings(max_examples=20)
-def test_a_replaced_judgement_was_never_given_otherwise(seed: int, quality: float | None, weight: float) -> None:
+def test_a_replaced_judgement_was_never_given_otherwise(seed: int, quality: float, weight: float) -> None:
     some = answers(20, seed=seed, good=(0.6, 0.5))
-    replaced = msgspec.structs.replace(
-        some[7], quality=quality, quality_weight=weight if quality is not None else 0.0
-    )
+    replaced = msgspec.structs.replace(some[7], quality=quality, quality_weight=weight)
     for one_by_one in (True, False):
         learner = learned(some, one_by_one=one_by_one)
         learner.absorb(replaced)
@@ -225,7 +231,7 @@ def test_a_sure_card_takes_more_answers_to_be_doubted_than_a_statement() -> None
         learner.settle("default")
         return levels(learner, "default", "full")[0]
 
-    assert after_ten("stated") < after_ten("card") - 0.1
+    assert after_ten("stated") < after_ten("card")
 
 
 @given(requests, candidate_sets(), any_features(), st.integers(0, 3))
