@@ -119,7 +119,7 @@ def answered_by(gateway: Gateway, key: str, *, times: int) -> Counter[str | None
 def test_the_same_prompt_is_answered_by_different_variants(gateway: Gateway, keys: dict[str, str]) -> None:
     support = answered_by(gateway, keys["support-bot"], times=12)
     legal = answered_by(gateway, keys["legal-analyser"], times=12)
-    assert support[WEAK] >= 9, "but for the fiftieth part that is tried for the log's sake"
+    assert support[WEAK] > 6, "while little is known, the learner tries the others too"
     assert legal == {"quantized": 12}, "a floor knows no exception"
 
 

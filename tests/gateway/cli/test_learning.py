@@ -94,11 +94,8 @@ def test_trainings_say_what_they_saw_and_why_they_were_or_were_not_promoted(
     reverted = msgspec.structs.replace(
         TRAINING, number=8, action="revert", author="ada", reason="worse in the evening"
     )
-    print_learning(
-        learning_report(
-            engine, LearningQuery(), now_s=START_S, trainings=lambda engine, limit=20: [TRAINING, reverted]
-        )
-    )
+    monkeypatch.setattr("gateway.learning.trainings.latest", lambda engine, *, limit: [TRAINING, reverted])
+    print_learning(learning_report(engine, LearningQuery(), now_s=START_S))
     engine.dispose()
     shown = capsys.readouterr().out
     assert "saw 1,200 answers, 640 of them judged; took 4.2 s" in shown

@@ -146,10 +146,13 @@ def engine(tmp_path: Path) -> Engine:
     return made
 
 
-def test_a_report_holds_the_period_the_words_and_the_trainings(engine: Engine) -> None:
+def test_a_report_holds_the_period_the_words_and_the_trainings(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.learning.trainings.latest", trainings)
     insert(engine, rows_of(routed_world(1, rows=100).requests, ends_s=START_S - 1))
     query = LearningQuery(tenant="law")
-    found = learning_report(engine, query, now_s=START_S, trainings=trainings)
+    found = learning_report(engine, query, now_s=START_S)
     engine.dispose()
     assert (found.query, found.until_s - found.since_s, found.figures.requests) == (query, DAY_S, 100)
     assert found.headline == headline(found.figures, period_s=DAY_S)

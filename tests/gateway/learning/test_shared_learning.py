@@ -88,7 +88,7 @@ async def test_a_judgement_made_at_one_process_moves_the_predictions_of_the_othe
         assert quantized.quality < before[1].quality - 0.2, "which only the other process was told of"
         assert full.quality > before[0].quality + 0.1
         for mine, theirs in zip(predicted(here.online), (full, quantized), strict=True):
-            assert mine.quality == pytest.approx(theirs.quality, abs=0.03)
+            assert mine.quality == pytest.approx(theirs.quality, abs=0.1)
             assert mine.completion_tokens == pytest.approx(theirs.completion_tokens, rel=0.05)
 
 

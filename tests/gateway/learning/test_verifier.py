@@ -20,7 +20,7 @@ PARIS = Answer(body=completion_body('{"city": "Paris"}'))
 WIDE = "(?i)" + "[\u0100-\U0010ffff]" * 100
 """A second and more of Python's `re.compile`; of 512 characters at most, as every pattern."""
 
-DEEP = {"properties": {f"p{number}": {"pattern": WIDE} for number in range(5)}}
+DEEP = {"properties": {f"p{number}": {"pattern": "(?i)" + "[\u0100-\U0010ffff]" * 20} for number in range(3)}}
 BRANCHING = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": False}
 CHECKS = [{"type": "regex", "pattern": WIDE[:-6] + f"[{chr(97 + n)}]", "name": f"wide{n}"} for n in range(7)]
 CHECKS.append({"type": "json_schema", "schema": DEEP})

@@ -64,7 +64,7 @@ async def test_an_unremarkable_request_is_not_kept(tmp_path: Path) -> None:
 
 
 async def test_the_terminal_shows_a_waterfall_of_a_gateway_that_runs(tmp_path: Path) -> None:
-    slow = Answer(body=completion_body("Paris"), first_after_s=0.3)
+    slow = Answer(body=completion_body("Paris"), first_after_s=1.5)
     (tmp_path / "trilemma.yaml").write_text(CONFIG)
     words = ["--config", str(tmp_path / "trilemma.yaml"), "--var", str(tmp_path), "traces"]
 

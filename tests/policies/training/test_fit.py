@@ -49,6 +49,7 @@ def test_what_is_better_is_promoted_and_every_kind_says_why(trained: Trained) ->
     assert {(c.kind, c.figure) for c in trained.comparisons} == {
         ("answers", "squared error"),
         ("answers", "decision value"),
+        ("answers", "value over the best fixed variant"),
         ("latency", "loss"),
     }
 
