@@ -44,7 +44,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     cost_usd: float
     features: Features | None
     quality: float | None = None
-    """In [0, 1]; None where nobody judged the answer."""
+    """In [0, 1]; None if the answer was not judged."""
     quality_weight: float = 0.0
     """How much the judgement counts; 0 without one."""
 

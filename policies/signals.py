@@ -51,8 +51,8 @@ J = TypeVar("J", bound=NamedJudgement)
 def subject(source: str, name: str) -> str:
     """What tells judgements of one answer by one source apart; of those with the same subject the last counts.
 
-    A check has one judgement for each name, as has a judge and a reference. Feedback has one in all: whoever gives it
-    could make any number of them up.
+    A check has one judgement for each name, as has a judge and a reference. Feedback has one in
+    all, since a caller could invent any number of names.
     """
     return "" if source == "feedback" else name
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from policies.objective import NonNegative
 
-__all__ = ("QUALITY_ONLY", "Valuation")
+__all__ = ("Valuation",)
 
 
 class Valuation(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,3 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     """Utility lost per dollar."""
     per_s: NonNegative = 0.0
     """Utility lost per second of latency."""
-
-
-QUALITY_ONLY = Valuation()
-"""Neither money nor time counts."""

@@ -38,7 +38,7 @@ ANSWERS, LATENCY, CASCADE = "answers", "latency", "cascade"
 """The kinds of what is learned."""
 
 LOOK_EVERY_S = 0.5
-"""How long after it was promoted something learned comes into force, at most."""
+"""Seconds between two looks at what is in force in the database."""
 
 COUNTED_ROWS = 10_000
 """Latest requests of the log that are counted again under another fit."""

@@ -20,7 +20,7 @@ from policies.training.fit import KINDS, train
 from policies.training.fit import STAGES as FITS
 from policies.types import Candidate
 
-__all__ = ("STAGES", "Fitted", "fit_all")
+__all__ = ("STAGES", "Fitted", "as_json", "fit_all")
 
 STAGES = (*FITS, CASCADE)
 
@@ -113,7 +113,7 @@ def _same(found: Escalation, now: Artifact | None) -> bool:
     return all(abs(a - b) < LEAST_CHANGE for a, b in pairs)
 
 
-def plain(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report as JSON can hold it: what is not a number becomes null."""
+def as_json(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report as plain JSON values; NaN and infinity become null."""
     found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(report))
     return found

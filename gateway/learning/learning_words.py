@@ -17,7 +17,7 @@ from policies.evaluation.learning_types import (
 __all__ = ("caveats", "headline", "period_text", "plus_minus", "signed")
 
 MUCH = 0.05
-"""Share of the requests from which on it is said that they tell less."""
+"""A caveat is shown when it concerns more than this share of the requests."""
 
 _LEFT_OUT = MappingProxyType(
     {

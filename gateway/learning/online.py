@@ -2,7 +2,7 @@
 
 Requests of this process reach it as their rows are recorded, so that a judgement counts for the very next decision.
 The same requests come again from the log, with those of every other process and replica; what was counted is not
-counted again. Posteriors are solved on a thread. A row that makes it stumble is passed over: the log still has it.
+counted again. Posteriors are solved on a thread. A row that raises is logged and skipped; it is still in the log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from policies.types import CandidateState
 __all__ = ("OnlineLearner",)
 
 KEPT = 2000
-"""Recent requests of this process that judgements may still come for; of earlier ones the log tells."""
+"""Recent requests of this process that judgements may still come for; earlier ones come from the log."""
 
 BUSY_TENANTS = 32
 """Tenants whose posteriors are renewed at once after a judgement."""
@@ -56,7 +56,7 @@ class OnlineLearner:
 
         Args:
             learner: A restored one; a new one when absent.
-            charge: Told what a tenant's request has cost, in dollars.
+            charge: Called with a tenant and the cost of its request, in dollars.
         """
         self._learner = learner or Learner()
         self._charge = charge

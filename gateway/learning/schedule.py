@@ -28,6 +28,7 @@ from policies.learner.schedule import GROWTH, is_due
 __all__ = ("LOOK_EVERY_S", "Evidence", "ask", "due", "evidence", "run_in_process", "watch")
 
 LOOK_EVERY_S = 5.0
+"""Seconds between two looks at the log."""
 
 MAX_BACK_OFF_S = 3600.0
 """Longest wait after trainings that failed one after the other."""

@@ -19,7 +19,7 @@ from gateway.decisions.schema import open_engine
 from gateway.learning import trainings
 from gateway.learning.dataset import count_since, read_samples
 from gateway.learning.errors import TooLittleDataError
-from gateway.learning.fitting import STAGES, Fitted, fit_all, plain
+from gateway.learning.fitting import STAGES, Fitted, as_json, fit_all
 from gateway.learning.store import EstimatorStore
 from gateway.learning.trainings import Fit, Training
 from gateway.paths import StatePaths
@@ -38,6 +38,7 @@ from policies.types import Candidate
 __all__ = ("LEAST_ROWS", "candidates_at_rest", "readable_artifacts", "train")
 
 LEAST_ROWS = 50
+"""Fewest answered requests that a training needs."""
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def _fit(
         judged_rows=sum(sample.quality is not None for sample in samples),
         better=better,
         because=fitted.because,
-        report=plain(period | fitted.report),
+        report=as_json(period | fitted.report),
         after=newest[0].number if newest else 0,
     )
 

@@ -85,7 +85,7 @@ class TimeCorrections:
             observed_ttft_s: Without waiting, too.
             predicted_tpot_s: Without any correction.
             observed_tpot_s: Per token after the first.
-            now_s: When the answer ended.
+            now_s: When the request was decided.
         """
         ttft, tpot = self._ratios(variant)
         ttft.add(predicted_ttft_s, observed_ttft_s, now_s=now_s)

@@ -11,7 +11,7 @@ from policies.types import Profile
 __all__ = ("UNKNOWN", "judgement", "length_known", "quality_known")
 
 STATED_SD, GUESSED_SD, LEAST_SD = 0.2, 0.2, 0.02
-"""Standard deviations of a level whose quality is stated, and of one of which nothing is known."""
+"""Standard deviations of a level: for a stated quality, for a guessed one, and the least for a measured card."""
 
 LENGTH_SD = 0.5
 """Of the logarithm of a variant's usual length."""

@@ -1,7 +1,8 @@
 """The one learner: what it predicts of candidates, and how every answered or judged request moves that.
 
 The gateway and `simulate` use this class and nothing beside it. Its work on a request's path is bounded and needs no
-fit: statistics are sums, and the posteriors behind predictions are renewed by `settle`, or by whoever takes a `job`.
+fit: statistics are sums, and the posteriors behind predictions are renewed by `settle`, or elsewhere by solving the
+`jobs` and handing them to `take`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Handover:
     """Of quality, and of length."""
 
     def taken_up(self, fit: Fit, samples: Iterable[Sample], *, latency: LatencyModel = CARD) -> Learner:
-        """A learner under a fit that knows this, and these samples, and no others."""
+        """A learner under another fit, built from this handover and these samples only."""
         made = Learner(fit, latency=latency)
         made.parents, made.tried, made.requests = self.parents, self.tried.copy(), self.requests
         made.introduce(self.profiles)
@@ -167,7 +168,7 @@ class Learner:
     def absorb(self, sample: Sample) -> None:
         """Learn from an answered request, once; given again with another judgement, that replaces the earlier one.
 
-        A variant that no candidate has had the name of is learned about as well: nothing is known of it beforehand.
+        A variant that was never a candidate is learned as well, starting from the prior of an unknown variant.
         """
         if sample.features is None:
             return
@@ -181,7 +182,7 @@ class Learner:
             self._learn_times(sample)
             self._remember(sample, self._learn_quality(sample, z))
         elif sample.quality is not None and before[:2] != (sample.quality, sample.quality_weight):
-            # One without a judgement was read before it was made: judgements are replaced, and never withdrawn.
+            # A sample without a judgement was read before that was made: judgements are replaced, never withdrawn.
             if before.receipt is not None:
                 self._quality.take_back(before.receipt, z)
                 self.judged -= 1

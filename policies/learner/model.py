@@ -163,7 +163,7 @@ class JointModel:
         return [Receipt(tenant, variant, *of, self.records) for of in zip(y.tolist(), weight.tolist(), strict=True)]
 
     def take_back(self, receipt: Receipt, z: F64) -> None:
-        """Count a record no more, as far as it still counts."""
+        """Subtract a record, at the weight it still has."""
         weight = self.standing(receipt)
         if weight > 0.0:
             place = self._places[receipt.variant]

@@ -60,7 +60,7 @@ class Moments:
         self.weight += factors * other.weight
 
     def scale(self, variant: int, factor: float) -> None:
-        """Have a variant's records count less."""
+        """Scale down the weight of a variant's records."""
         for sums in (self.square, self.target, self.rows, self.weight):
             sums[variant] *= factor
 

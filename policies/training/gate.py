@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ("ALL", "LOSS", "Comparison", "compare", "paired")
+__all__ = ("ALL", "Comparison", "compare", "paired")
 
 F64 = NDArray[np.float64]
 

@@ -169,7 +169,7 @@ def test_nothing_is_explored_where_hardly_any_answer_is_judged() -> None:
 
 @given(st.data())
 def test_propensities_under_any_belief_are_those_of_the_choice(data: st.DataObject) -> None:
-    """Whoever was believed to be what: the shares are the same again, and the choice is drawn from them."""
+    """Under any belief, the shares do not depend on the seed, and the choice is one that has a share."""
     told = {name: estimate() for name in ("full", "quantized", "tiny")}
     candidates = tuple(candidate(name) for name in told)
     belief = data.draw(beliefs(3))
