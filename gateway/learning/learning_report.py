@@ -15,9 +15,9 @@ from policies.evaluation.learning_types import LearningFigures
 __all__ = ("KEEP_FOR_S", "LearningQuery", "LearningReport", "LearningReports", "TrainingLine")
 
 KEEP_FOR_S = 15.0
-"""A report is given again for so long: many open pages cost as much as one."""
+"""Seconds for which a report is reused, so that many open pages cost as much as one."""
 STALE_FOR_S = 300.0
-"""An older report is given instead of one that takes more than `RENEWED_WITHIN_S`, until it is this old."""
+"""If a new report takes longer than `RENEWED_WITHIN_S`, the old one is served until it is this many seconds old."""
 RENEWED_WITHIN_S = 2.0
 MAX_KEPT = 32
 

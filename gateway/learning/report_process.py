@@ -1,7 +1,7 @@
 """Makes a report on learning, in a process of its own where a gateway serves.
 
-Twenty thousand decisions are some hundred thousand objects. In the process that serves, a collection of garbage among
-them holds up every request for as long as a second, on whatever thread they are.
+Twenty thousand decisions are some hundred thousand objects. In the serving process, one garbage collection over them
+would stop every request for up to a second.
 """
 
 from __future__ import annotations
